@@ -1,0 +1,1 @@
+"""Runs attempts: in the caller, in threads, in processes."""

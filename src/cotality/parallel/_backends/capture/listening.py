@@ -1,0 +1,90 @@
+"""What the caller wants to hear of what tasks log, warn and print, as it is set up in its own process."""
+
+from __future__ import annotations
+
+import marshal
+import sys
+import warnings
+from typing import Any, NamedTuple
+
+
+class Listening(NamedTuple):
+    """What a worker is to take down; made of what marshal writes.
+
+    Parameters:
+        levels: Level and ``disabled`` of each logger that has one of its own; "" is the root.
+        disable: What ``logging.disable`` was given.
+        filters: Those of ``warnings``.
+        structlog: None where it is not configured, and nothing of it is taken down; otherwise its wrapper class as a
+            pickle, and which of the processors that decide or that know the context are in use.
+        printed: The standard streams that the caller has put something else in the place of.
+    """
+
+    levels: dict[str, tuple[int, bool]]
+    disable: int
+    filters: list[tuple[Any, ...]]
+    structlog: tuple[bytes, bool, bool, bool] | None
+    printed: tuple[str, ...]
+
+
+def listening() -> bytes:
+    """What this process wants to hear, as a message; equal messages mean the same."""
+    levels, disable = _levels()
+    return marshal.dumps(tuple(Listening(levels, disable, encode_filters(), _structlog(), _printed())))
+
+
+def _levels() -> tuple[dict[str, tuple[int, bool]], int]:
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return {"": (30, False)}, 0
+    root = logging.root
+    levels = {
+        name: (logger.level, logger.disabled)
+        # A copy: other threads may make loggers.
+        for name, logger in root.manager.loggerDict.copy().items()
+        if isinstance(logger, logging.Logger) and (logger.level or logger.disabled)
+    }
+    levels[""] = root.level, root.disabled
+    return levels, root.manager.disable
+
+
+def encode_filters() -> list[tuple[Any, ...]]:
+    """The present filters of ``warnings``, as marshal writes them."""
+    filters: Any = warnings.filters
+    return [
+        (action, _pattern(message), (category.__module__, category.__qualname__), _pattern(module), line)
+        for action, message, category, module, line in filters
+    ]
+
+
+def _printed() -> tuple[str, ...]:
+    return tuple(name for name in ("stdout", "stderr") if getattr(sys, name) is not getattr(sys, f"__{name}__"))
+
+
+def _pattern(pattern: Any) -> str:
+    if pattern is None:
+        return ""
+    # Those that the interpreter starts with are plain texts.
+    return pattern if isinstance(pattern, str) else str(pattern.pattern)
+
+
+def _structlog() -> tuple[bytes, bool, bool, bool] | None:
+    structlog = sys.modules.get("structlog")
+    if structlog is None or not structlog.is_configured():
+        return None
+    import pickle
+
+    config = structlog.get_config()
+    try:
+        wrapper = pickle.dumps(config["wrapper_class"])
+    except Exception:
+        # A class of a function's own: the worker has it if the module that it imports has it.
+        wrapper = b""
+    processors = config["processors"]
+    stdlib = sys.modules.get("structlog.stdlib")
+    return (
+        wrapper,
+        structlog.contextvars.merge_contextvars in processors,
+        stdlib is not None and stdlib.filter_by_level in processors,
+        stdlib is not None and isinstance(config["logger_factory"], stdlib.LoggerFactory),
+    )

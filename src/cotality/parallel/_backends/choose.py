@@ -1,0 +1,42 @@
+"""From what a caller gives as ``backend=`` to a pool."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from cotality.parallel._backends.serial import SerialPool
+from cotality.parallel._backends.threads import ThreadPool
+from cotality.parallel._data.messages import Pool
+from cotality.parallel._data.task_options import check_backend
+
+
+def require_processes() -> None:
+    """Raise where the system has no processes of the kind that the pool needs."""
+    if os.name != "posix":
+        raise OSError("processes need a POSIX system such as Linux or macOS: use threads here")
+
+
+def choose_pool(backend: str | Pool) -> Pool:
+    """The pool that a name stands for; a pool stands for itself.
+
+    Raises:
+        ValueError: an unknown name.
+        TypeError: neither a name nor a pool.
+    """
+    if backend == "threads":
+        return ThreadPool()
+    if backend == "processes":
+        require_processes()
+        # Only who uses processes pays for importing them.
+        from cotality.parallel._backends.processes.pool import default_pool
+
+        return default_pool()
+    if backend == "serial":
+        return SerialPool()
+    if backend == "asyncio":
+        from cotality.parallel._backends.event_loop import EventLoopPool
+
+        return EventLoopPool()
+    check_backend(backend)
+    return cast(Pool, backend)

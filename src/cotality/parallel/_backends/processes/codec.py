@@ -1,0 +1,272 @@
+"""Values, functions and failures to bytes and back.
+
+Plain pickle first, as it is fastest; cloudpickle for what it can not do. Nothing is trusted to come back: what fails
+on either side becomes the error of the one task it belongs to.
+"""
+
+from __future__ import annotations
+
+import io
+import marshal
+import pickle
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import pairwise
+from types import FunctionType
+from typing import Any, TypeAlias
+
+from cotality.parallel._backends.processes import main_module
+from cotality.parallel._data.names import LONGEST_CHAIN, depth_under_its_name, named
+from cotality.parallel._data.task_errors import RemoteError, RemoteTraceback
+from cotality.parallel._data.wording import message_of
+
+PROTOCOL = 5
+APART_BYTES = 64 * 1024
+"""Buffers of at least this size are not copied into the pickle."""
+
+ATOMS: frozenset[type] = frozenset({int, float, bool, type(None), complex, str, bytes})
+"""Types that marshal writes at a third of pickle's cost; by identity of the type, as subclasses carry more."""
+
+Encoded: TypeAlias = tuple[bytes, list[memoryview]]
+"""A pickle, and the buffers that are kept out of it."""
+
+
+def dump(value: object) -> Encoded:
+    """Pickle a value, keeping large buffers apart.
+
+    Raises:
+        Exception: what plain pickle raised, when cloudpickle can not do it either.
+    """
+    return _dump(value, apart=True)
+
+
+def dump_whole(value: object) -> bytes:
+    """Pickle a value, buffers and all; raises as ``dump``."""
+    return _dump(value, apart=False)[0]
+
+
+def _dump(value: object, *, apart: bool) -> Encoded:
+    try:
+        data, buffers = _dump_with(pickle.dumps, value, apart)
+        if b"__main__" not in data or main_module.find_main()[0]:
+            return data, buffers
+        # A name in __main__ means nothing where no main module can be imported.
+    except Exception as error:
+        plain: Exception | None = error
+    else:
+        plain = None
+    try:
+        return _dump_with(_dump_by_value, value, apart)
+    except Exception as error:
+        raise (plain or error) from None
+
+
+def _dump_by_value(value: object, protocol: int, **options: Any) -> bytes:
+    file = io.BytesIO()
+    _by_value()(file, protocol, **options).dump(value)
+    return file.getvalue()
+
+
+@cache
+def _by_value() -> Callable[..., Any]:
+    """cloudpickle's pickler, but for open text files: of those it would send a copy, and what is written be lost."""
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, io.TextIOWrapper) and obj is not sys.stdout and obj is not sys.stderr:
+                raise TypeError("cannot pickle an open text file")
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _dump_with(dumps: Callable[..., bytes], value: object, apart: bool) -> Encoded:
+    if not apart:
+        return dumps(value, PROTOCOL), []
+    buffers: list[memoryview] = []
+
+    def keep_apart(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < APART_BYTES:
+            return True
+        buffers.append(raw)
+        return False
+
+    return dumps(value, PROTOCOL, buffer_callback=keep_apart), buffers
+
+
+_MAIN = re.compile(b"__(?:mp_)?main__")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Imports the main module when, and only when, something of it is asked for."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("__main__", "__mp_main__"):
+            main_module.import_main()
+        found = super().find_class(module, name)
+        return _named if found is named else found
+
+
+def _named(module: str, qualname: str, depth: int) -> Any:
+    if module == "__main__":
+        main_module.import_main()
+    return named(module, qualname, depth)
+
+
+def load(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
+    """What ``dump`` was given.
+
+    Raises:
+        BaseException: whatever the value's own code raises.
+    """
+    if _MAIN.search(data):
+        return _Unpickler(io.BytesIO(data), buffers=buffers).load()
+    return pickle.loads(data, buffers=buffers)
+
+
+# Arguments ---------------------------------------------------------------------------------------------------------
+
+Columns: TypeAlias = tuple[tuple[str, ...], list[list[Any]]]
+"""The arguments of calls that name the same parameters: the names, and for each the values of all calls.
+
+Written and read at a third of the cost of as many dicts.
+"""
+
+
+def by_column(arguments: list[dict[str, Any]]) -> Columns | None:
+    """Arguments by column; None unless all have the same names in the same order, and at least one."""
+    names = tuple(arguments[0])
+    if set(map(type, names)) != {str} or sum(map(len, arguments)) != len(names) * len(arguments):
+        return None
+    if len(names) > 1 and set(map(tuple, arguments)) != {names}:
+        return None
+    try:
+        return names, [[each[name] for each in arguments] for name in names]
+    except KeyError:
+        return None
+
+
+def call_of_row(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """What takes the values of these parameters by position; the function itself wherever that is the same call."""
+    if type(function) is FunctionType:
+        code = function.__code__
+        if not code.co_posonlyargcount and names == code.co_varnames[: min(len(names), code.co_argcount)]:
+            return function
+    return partial(_call_by_name, function, names)
+
+
+def _call_by_name(function: Callable[..., Any], names: tuple[str, ...], /, *values: Any) -> Any:
+    return function(**dict(zip(names, values, strict=True)))
+
+
+# Functions ---------------------------------------------------------------------------------------------------------
+
+_BY_NAME, _BY_VALUE = "name", "value"
+
+
+def dump_function(function: Callable[..., Any], *, by_value: bool) -> bytes | None:
+    """A function or class as a message that is sent once; None for a callable with a state, which is a value.
+
+    Parameters:
+        function: The callable.
+        by_value: Send its code even if it has a name, because a worker could not import it.
+
+    Raises:
+        Exception: it can not travel.
+    """
+    if type(function) is not FunctionType:
+        if isinstance(function, type) or (
+            type(function) is type(len) and getattr(function, "__self__", None) is not None
+        ):
+            return marshal.dumps((_BY_VALUE, dump_whole(function)))
+        return None
+    if not by_value:
+        depth = depth_under_its_name(function)
+        importable = function.__module__ != "__main__" or main_module.find_main()[0]
+        if depth is not None and importable:
+            return marshal.dumps((_BY_NAME, function.__module__, function.__qualname__, depth))
+    return marshal.dumps((_BY_VALUE, *_dump_code(function)))
+
+
+def _dump_code(function: FunctionType) -> tuple[bytes]:
+    import cloudpickle
+
+    module = sys.modules.get(function.__module__)
+    if module is None or function.__module__ == "__main__" or "<locals>" in function.__qualname__:
+        return (cloudpickle.dumps(function, PROTOCOL),)
+    known = module.__name__ in cloudpickle.list_registry_pickle_by_value()
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return (cloudpickle.dumps(function, PROTOCOL),)
+    finally:
+        if not known:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def load_function(message: bytes) -> Callable[..., Any]:
+    """What ``dump_function`` was given.
+
+    Raises:
+        BaseException: whatever its module raises when it is imported.
+    """
+    how, *rest = marshal.loads(message)
+    if how == _BY_VALUE:
+        return load(rest[0])  # type: ignore[no-any-return]
+    return _named(*rest)  # type: ignore[no-any-return]
+
+
+# Failures ----------------------------------------------------------------------------------------------------------
+
+
+def dump_failure(error: BaseException) -> bytes:
+    """An exception with its chain of causes and its traceback. Never raises: what can not travel is described."""
+    chain: list[tuple[bytes | None, str, str]] = []
+    link: BaseException | None = error
+    while link is not None and len(chain) < LONGEST_CHAIN:
+        chain.append((_dump_exception(link), type(link).__qualname__, message_of(link)))
+        link = link.__cause__
+    try:
+        # Only who fails pays for importing it: 5 ms of the start of a worker.
+        import traceback
+
+        told = "".join(traceback.format_exception(error))
+    except BaseException:
+        told = f"{type(error).__qualname__}: {message_of(error)}\n"
+    return marshal.dumps((chain, told.encode("utf-8", "backslashreplace")))
+
+
+def _dump_exception(error: BaseException) -> bytes | None:
+    try:
+        return dump_whole(error)
+    except BaseException:
+        return None
+
+
+def load_failure(message: bytes) -> BaseException:
+    """The exception that ``dump_failure`` was given, or one that stands for it. Never raises for a bad message."""
+    chain, told = marshal.loads(message)
+    errors = [_load_exception(*link) for link in chain]
+    for error, cause in pairwise([*errors, RemoteTraceback(told.decode("utf-8", "replace"))]):
+        # As the interpreter does it: an exception's own __setattr__ may raise.
+        BaseException.__setattr__(error, "__cause__", cause)
+    return errors[0]
+
+
+def _load_exception(data: bytes | None, name: str, message: str) -> BaseException:
+    if data is not None:
+        try:
+            error = load(data)
+            if isinstance(error, BaseException) and type(error).__qualname__ == name:
+                return error
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            pass
+    return RemoteError(f"{name}: {message}" if message else name)

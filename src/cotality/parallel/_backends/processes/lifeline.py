@@ -1,0 +1,63 @@
+"""Lets a child process end with the one that it works for, whatever either of them is doing.
+
+The parent holds the only write end of a pipe. When it ends, however it ends, the kernel closes that end and sends the
+child a SIGKILL: also a child that is stuck in C code, where no thread of its own could act.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import threading
+from io import FileIO
+
+from cotality.parallel._backends.processes.descriptors import own_pipe
+
+_ends: list[FileIO] | None = None
+_lock = threading.Lock()
+
+
+def read_end() -> int:
+    """In the parent: the descriptor that its children are given."""
+    global _ends
+    with _lock:
+        if _ends is None:
+            _ends = own_pipe()
+    return _ends[0].fileno()
+
+
+def _forget() -> None:
+    """In a forked child of the parent: it must not hold the write end open."""
+    global _ends, _lock
+    _lock = threading.Lock()
+    if _ends is not None:
+        for end in _ends:
+            end.close()
+        _ends = None
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def hold_on_to(fd: int) -> None:
+    """In a child: end by SIGKILL when the parent has ended; takes the descriptor over."""
+    if hasattr(fcntl, "F_SETSIG"):
+        # Owner and signal belong to an open file, which forked siblings would share: open it anew.
+        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+        os.close(fd)
+        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+        poll = select.poll()
+        poll.register(own, select.POLLIN)
+        if poll.poll(0):
+            os._exit(0)
+    else:
+        threading.Thread(target=_watch, args=(fd,), name="cotality-lifeline", daemon=True).start()
+
+
+def _watch(fd: int) -> None:
+    os.read(fd, 1)
+    os._exit(0)

@@ -1,0 +1,417 @@
+"""What runs in a worker process: one loop that takes batches and runs their tasks, one after the other.
+
+It imports as little as it can: this is most of the time that a first call takes.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import marshal
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import monotonic
+from typing import Any, NoReturn, TypeAlias
+
+from cotality.parallel._backends import cpus
+from cotality.parallel._backends.capture.overhear import Capture
+from cotality.parallel._backends.processes import board as layout
+from cotality.parallel._backends.processes import lifeline, main_module, memory
+from cotality.parallel._backends.processes.board import (
+    DONE,
+    END_BITS,
+    END_MASK,
+    LOADING,
+    ONE_DONE,
+    RECALLED,
+    STARTED,
+    WAITING,
+    Board,
+)
+from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
+from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function
+from cotality.parallel._backends.processes.kinds import (
+    BATCH,
+    BROKEN,
+    FORGET,
+    FUNCTION,
+    INHERIT,
+    LEND,
+    LISTEN,
+    LOOK,
+    READY,
+    SETTLED,
+    UNKNOWN,
+    VERDICT,
+)
+from cotality.parallel._backends.processes.results import NoInput, Results, Unloadable, finished
+from cotality.parallel._backends.processes.voice import Voice
+from cotality.parallel._data.place import become_worker
+from cotality.parallel._data.task_errors import TransferError
+
+LOOK_SECONDS = 0.025
+"""How long finished results may wait before the parent is told to look: longer than most batches take."""
+EXIT_GRACE_SECONDS = 1.0
+"""How long threads that tasks have left behind may hold up the end of the worker."""
+
+
+def main(channel_fd: int, board_fd: int, lifeline_fd: int) -> NoReturn:
+    """Live as a worker: never returns."""
+    become_worker()
+    lifeline.hold_on_to(lifeline_fd)
+    _detach()
+    channel = Channel(socket.socket(fileno=channel_fd))
+    board = Board(board_fd)
+    os.close(board_fd)
+    code = 0
+    try:
+        Worker(channel, board).live()
+    except ChannelClosed:
+        pass
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    _end(code)
+
+
+def _detach() -> None:
+    """Be deaf to what is meant for the caller: its Ctrl-C, its input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    if nothing:
+        os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        # What a task prints is out before the worker can be killed.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+
+
+def _flush() -> None:
+    """Let out what tasks have printed without ending the line."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            # There is none, a task has closed it, or nobody reads it any more.
+            pass
+
+
+def _end(code: int) -> NoReturn:
+    """Leave: run what was registered for the exit, but wait for nothing longer than the grace."""
+    leaver = threading.Timer(EXIT_GRACE_SECONDS, os._exit, (code,))
+    leaver.daemon = True
+    leaver.start()
+    try:
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.main_thread():
+                thread.join()
+        import atexit
+
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    finally:
+        os._exit(code)
+
+
+Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...], list[list[Any]]]
+"""The first sequence number, how many tasks, the area, and the function that all call with the values in the columns
+under these names; without names the columns hold what ``_call`` takes."""
+
+
+_NOTHING: Any = object()
+"""Stands for a result that there is not."""
+
+
+def _refuse(number: int, /, *_args: Any, **_kwargs: Any) -> NoReturn:
+    """Stands for such a function."""
+    raise Unloadable(number)
+
+
+class Worker:
+    """The loop, and what it knows: functions, loans, and how far it has come."""
+
+    def __init__(self, channel: Channel, board: Board) -> None:
+        self._channel = channel
+        self._board = board
+        self._voice = Voice(channel, board)
+        self._capture = Capture(self._voice.say)
+        self._results = Results(self._voice, __file__)
+        self._forked: list[bool] = []
+        os.register_at_fork(after_in_child=lambda: self._forked.append(True))
+        self._functions: dict[int, Callable[..., Any]] = {}
+        self._messages: dict[int, bytes] = {}
+        self._loans: dict[int, Frame] = {}
+        self._built: dict[int, Any] = {}
+        self._inherited: list[int] = []
+        self._batches: deque[Batch] = deque()
+        self._previous: Any = _NOTHING
+        """The result of the last task, if the one behind it needs it."""
+        self._keeps = False
+        self._idle_seconds: float | None = None
+        self._epoch = 0
+        self._keep = 0
+        self._last_look = 0.0
+
+    def live(self) -> None:
+        """Take batches until the parent closes the channel, or has had nothing to do for too long."""
+        while True:
+            while self._batches:
+                self._run(*self._batches.popleft())
+            if not self._wait():
+                return
+            self._take_frames()
+
+    def _wait(self) -> bool:
+        """Wait for the parent; False after so long that it will not come back."""
+        if self._idle_seconds is None:
+            return True
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        return bool(poll.poll(1000 * self._idle_seconds))
+
+    def _take_frames(self) -> None:
+        for frame in self._channel.receive():
+            if frame.kind == BATCH:
+                self._batches.append(marshal.loads(frame.payload))
+            elif frame.kind == FUNCTION:
+                number, message = marshal.loads(frame.payload)
+                self._messages[number] = message
+            elif frame.kind == LEND:
+                self._loans[marshal.loads(frame.payload)[0]] = frame
+            elif frame.kind == FORGET:
+                self._forget(marshal.loads(frame.payload))
+            elif frame.kind == VERDICT:
+                self._obey(marshal.loads(frame.payload))
+            elif frame.kind == INHERIT:
+                self._inherited.append(os.dup(frame.fd))
+                frame.close()
+            elif frame.kind == LISTEN:
+                self._capture.listen(frame.payload)
+            else:
+                self._set_up(marshal.loads(frame.payload))
+
+    def _set_up(self, setup: dict[str, Any]) -> None:
+        """Become what the parent is: its paths, its environment, its main module; then its initializer."""
+        sys.path[:] = setup["sys_path"]
+        sys.argv[:] = setup["argv"]
+        if setup["environ"] != dict(os.environ):
+            os.environ.clear()
+            os.environ.update(setup["environ"])
+        try:
+            os.chdir(setup["cwd"])
+        except OSError:
+            pass
+        main_module.answer_for_main(tuple(setup["main"]))
+        self._capture.listen(setup["listening"])
+        self._idle_seconds = setup["idle_seconds"]
+        width = self._board.words
+        cpus.enclosing_width.set(lambda: int(width[layout.WIDTH]))
+        if setup["authkey"] is not None:
+            import multiprocessing
+
+            multiprocessing.current_process().authkey = setup["authkey"]
+        if setup["memory_limit"] is not None:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, (setup["memory_limit"], resource.RLIM_INFINITY))
+        if setup["initializer"] is not None:
+            from cotality.parallel._backends.processes.inherit import load_inherited
+
+            try:
+                initializer, arguments = load_inherited(setup["initializer"], self._inherited)
+                self._capture.let_set_up(partial(initializer, *arguments))
+            except BaseException as error:
+                self._voice.send(BROKEN, dump_failure(error))
+                raise ChannelClosed from error
+        self._voice.send(READY)
+
+    def _function(self, number: int, sequence: int) -> Callable[..., Any]:
+        """A function by its number; loaded when a task first needs it, and as part of that task."""
+        known = self._functions.get(number)
+        if known is not None:
+            return known
+        self._board.words[LOADING] = sequence
+        try:
+            known = load_function(self._messages.pop(number))
+            self._capture.look()
+        except BaseException as error:
+            self._voice.send(UNKNOWN, marshal.dumps((number, dump_failure(error))))
+            known = partial(_refuse, number)
+        finally:
+            self._board.words[LOADING] = 0
+        self._functions[number] = known
+        return known
+
+    def _forget(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self._built.pop(number, None)
+            self._loans.pop(number).close()
+
+    def _borrow(self, number: int) -> Any:
+        """The value of a loan: a large one is built once, a smaller one for each task anew."""
+        if number in self._built:
+            return self._built[number]
+        frame = self._loans[number]
+        _number, lengths, once = marshal.loads(frame.payload)
+        parts = memory.read_parcel(frame.fd, lengths, writable=False)
+        value = load(parts[0], parts[1:])
+        if once:
+            self._built[number] = value
+        return value
+
+    def _obey(self, verdict: tuple[int, int]) -> None:
+        """The parent has recalled what it had sent: whatever comes after ``keep`` is not ours any more."""
+        self._epoch, self._keep = verdict
+        # Nothing in here has begun.
+        self._batches.clear()
+        _flush()
+        self._voice.send(SETTLED, marshal.dumps(self._epoch))
+
+    def _await_verdict(self, sequence: int) -> bool:
+        """Recalled between two tasks: learn whether the next one is still ours."""
+        epoch = self._epoch
+        self._board.words[WAITING] = 1
+        while self._epoch == epoch:
+            self._take_frames()
+        self._board.words[WAITING] = 0
+        return sequence <= self._keep
+
+    def _run(
+        self,
+        first: int,
+        count: int,
+        area_number: int,
+        number: int,
+        names: tuple[str, ...],
+        columns: list[list[Any]],
+    ) -> None:
+        """Run a batch. A result is published before the next task is started, so it outlives us.
+
+        What the tasks have printed is out before the parent can know the last result: the call may end with it.
+        """
+        words, times, area = self._board.words, self._board.times[area_number], self._board.areas[area_number]
+        atoms, dump_atom, write, clock = ATOMS, marshal.dumps, area.write, monotonic
+        forked, last_look, epoch = self._forked, self._last_look, self._epoch
+        results = self._results
+        area.seek(0)
+        last, done = count - 1, first - 1 << END_BITS
+        self._voice.last = first + last
+        times[layout.BEGAN] = clock()
+        words[STARTED] = first
+        call, rows = self._calls(first, number, names, columns)
+        for place, row in enumerate(rows):
+            if words[RECALLED] != epoch:
+                if not self._await_verdict(first + place):
+                    return
+                # This one is ours because it counts as started; what follows is not.
+                for column in columns:
+                    del column[place + 1 :]
+                epoch, last = self._epoch, place
+            try:
+                value = call(*row)
+            except BaseException as error:
+                data = results.failure(error)
+            else:
+                try:
+                    data = dump_atom(value, 2) if type(value) in atoms else results.encode(first + place, value)
+                except (ValueError, MemoryError):
+                    # Marshal stops at 2 GiB.
+                    data = results.encode(first + place, value)
+                del value
+            if forked:
+                # The task has forked, and this is the child that came out of it: the answer is not ours to give.
+                os._exit(0)
+            try:
+                write(data)
+            except ValueError:
+                write(data := results.send_apart(first + place, data))
+            if place == last:
+                _flush()
+            done += ONE_DONE + len(data)
+            times[place] = now = clock()
+            words[DONE] = done
+            if now - last_look > LOOK_SECONDS:
+                last_look = now
+                _flush()
+                self._voice.send(LOOK)
+        self._last_look = clock()
+        times[layout.LENGTH] = done & END_MASK
+        self._voice.send(LOOK)
+
+    def _calls(
+        self, first: int, number: int, names: tuple[str, ...], columns: list[list[Any]]
+    ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
+        """What to call for each task of a batch, and the arguments to call it with."""
+        if names:
+            return call_of_row(self._function(number, first), names), zip(*columns, strict=False)
+        return self._call, zip(itertools.count(first), *columns, strict=False)
+
+    def _call(
+        self,
+        sequence: int,
+        number: int,
+        positional: list[Any],
+        arguments: dict[str, Any],
+        packed: list[tuple[Any, Any]],
+    ) -> Any:
+        """Call a function with arguments that are more than atoms."""
+        self._board.words[LOADING] = sequence
+        self._keeps = False
+        try:
+            function = self._unpack(sequence, number, positional, arguments, packed)
+        finally:
+            self._board.words[LOADING] = 0
+        value = function(*positional, **arguments)
+        if self._keeps:
+            self._previous = value = finished(value)
+        return value
+
+    def _unpack(
+        self,
+        sequence: int,
+        number: int,
+        positional: list[Any],
+        arguments: dict[str, Any],
+        packed: list[tuple[Any, Any]],
+    ) -> Callable[..., Any]:
+        """Put the arguments in that are more than atoms, and give the function; an error names the argument."""
+        function: Callable[..., Any] | None = None
+        previous, self._previous = self._previous, _NOTHING
+        for place, content in packed:
+            if place == ():
+                self._keeps = True
+                continue
+            if content == () and previous is _NOTHING:
+                raise NoInput
+            try:
+                if content == ():
+                    value = previous
+                else:
+                    value = load(content) if isinstance(content, bytes) else self._borrow(content)
+            except BaseException as error:
+                what = "the function" if place is None else f"argument {place!r}"
+                raise TransferError(
+                    f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
+                ) from error
+            if place is None:
+                function = value
+            elif isinstance(place, int):
+                positional[place] = value
+            else:
+                arguments[place] = value
+        self._capture.look()
+        return self._function(number, sequence) if function is None else function

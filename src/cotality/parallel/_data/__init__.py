@@ -1,0 +1,1 @@
+"""What travels between the rooms: tasks, messages, policies, errors. Imports none of them."""

@@ -1,0 +1,82 @@
+"""From tasks to everything they need, in an order in which they could run."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.reference import Wire
+from cotality.parallel._data.task import Task
+from cotality.parallel._data.task_errors import CycleError
+
+Node: TypeAlias = Task[Any] | Mapped[Any]
+
+
+def wires_of(node: Node) -> list[Wire]:
+    """The wires that lead into a node."""
+    if type(node) is Mapped:
+        return [source for source in node.sources if type(source) is Wire]
+    return node.wires()  # type: ignore[union-attr]
+
+
+def is_wired(node: Node) -> bool:
+    """Whether a node needs any other; asked of every node, so it must be quick for those that do not."""
+    return bool(node.predecessors) or type(node) is Mapped or node.wired is None or node.wired != ()  # type: ignore[union-attr]
+
+
+def needs_of(node: Node) -> Iterator[Node]:
+    """The nodes that a node waits for; one may come more than once."""
+    for wire in wires_of(node):
+        yield wire.task
+    if type(node) is Mapped:
+        for wire in node.lent:
+            yield wire.task
+    yield from node.predecessors
+
+
+def are_in_order(nodes: Iterable[Node]) -> bool:
+    """Whether each node stands behind all that it needs: then nothing has to be looked for."""
+    seen: set[Node] = set()
+    for node in nodes:
+        if is_wired(node) and not seen.issuperset(needs_of(node)):
+            return False
+        seen.add(node)
+    return True
+
+
+def in_order(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
+    """These nodes and all that they need, each behind what it needs; without those that are known.
+
+    Raises:
+        CycleError: some wait for each other in a circle; names them.
+    """
+    ordered: list[Node] = []
+    done: set[Node] = set()
+    begun: set[Node] = set()
+    for root in roots:
+        pending = [root]
+        while pending:
+            node = pending[-1]
+            if node in done or node in known:
+                pending.pop()
+            elif node in begun or not is_wired(node):
+                # What it needs is done.
+                pending.pop()
+                done.add(node)
+                ordered.append(node)
+            else:
+                begun.add(node)
+                needs = list(needs_of(node))
+                circle = next((need for need in needs if need in begun and need not in done), None)
+                if circle is not None:
+                    raise CycleError(_circle([other for other in pending if other in begun], circle))
+                # What is pushed last is looked at first: so the first need comes first in the order.
+                pending.extend(reversed(needs))
+    return ordered
+
+
+def _circle(path: list[Node], start: Node) -> str:
+    names = [node.name for node in path[path.index(start) :]][::-1]
+    shown = names if len(names) <= 12 else [*names[:6], "…", *names[-6:]]
+    return f"tasks wait for each other in a circle: {' → '.join([*shown, shown[0]])}"

@@ -1,0 +1,100 @@
+"""What a task came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from cotality.parallel._data.task_errors import ResultNotKept
+from cotality.parallel._data.wording import summary_of
+
+R = TypeVar("R", covariant=True)
+
+State: TypeAlias = Literal["succeeded", "failed", "timed out", "worker died", "cancelled", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Outcome(Generic[R]):
+    """What a task came to, with its times.
+
+    Parameters:
+        task: The task; None in a worker, where only its name has come along.
+        name: Its name.
+        index: Its place in the run, counted in the order in which the tasks could run.
+        state: How it ended.
+        value: What it gave, if it succeeded and its result was kept; else None.
+        error: Why it did not succeed; else None.
+        attempts: How often it was tried; 0 if it never started.
+        waited: Seconds that it was due and waited for a worker, before its last attempt.
+        duration: Seconds that its last attempt took.
+        worker: Where its last attempt ran: a thread's name, or a process with its id.
+        first_cause: The name of the task whose failure made this one be skipped.
+        kept: Whether ``value`` is what a task that succeeded gave; False if that was dropped, as nobody needed it.
+
+    Example:
+        >>> from cotality.workflow import Workflow, task
+        >>> @task
+        ... def half(number: int) -> float:
+        ...     return number / 2
+        >>> flow = Workflow()
+        >>> three = flow.add(half(3))
+        >>> flow.run().outcome(three).state
+        'succeeded'
+    """
+
+    task: Any
+    name: str
+    index: int
+    state: State
+    value: R | None = None
+    error: Exception | None = None
+    attempts: int = 1
+    waited: float = 0.0
+    duration: float = 0.0
+    worker: str | None = None
+    first_cause: str | None = None
+    kept: bool = True
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the task gave a result."""
+        return self.state == "succeeded"
+
+    def result(self) -> R:
+        """What the task gave.
+
+        Raises:
+            Exception: the task's error, if it did not succeed.
+            ResultNotKept: it succeeded, and its result was dropped.
+        """
+        if self.error is not None:
+            raise self.error
+        if not self.kept:
+            raise ResultNotKept(f"the result of {self.name} was not kept: add the task to the workflow to keep it")
+        return self.value  # type: ignore[return-value]
+
+    @property
+    def reason(self) -> str:
+        """Why it did not succeed, in one line; empty if it did."""
+        return "" if self.error is None else f"{summary_of(self.error):.200}"
+
+    def __repr__(self) -> str:
+        tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
+        why = f": {self.reason}" if self.reason else ""
+        return f"<Outcome of {self.name} (index {self.index}): {self.state}{tries}{why}>"
+
+    def __reduce__(self) -> Any:
+        # The task itself holds its whole past, and perhaps what can not travel.
+        facts = (self.name, self.index, self.state, self.value, self.error, self.attempts)
+        return Outcome, (None, *facts, self.waited, self.duration, self.worker, self.first_cause, self.kept)
+
+
+def state_of_error(error: BaseException) -> State:
+    """How a task has ended that failed with this."""
+    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "cotality.parallel.errors"}
+    if "TaskTimeout" in kinds:
+        return "timed out"
+    return "worker died" if "WorkerDied" in kinds else "failed"
+
+
+Outcome.__module__ = "cotality.parallel"

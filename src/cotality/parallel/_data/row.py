@@ -1,0 +1,41 @@
+"""What is known of one task of a run that is over, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A task, with times in seconds since its run began.
+
+    Parameters:
+        index: Its place in the run.
+        task: Its name.
+        state: How it ended.
+        attempts: How often it was tried; 0 if it never started.
+        worker: Where its last attempt ran; None if it never started.
+        ready: When it was due; None if it never was.
+        start: When its last attempt began; None if it never started.
+        end: When it ended.
+        error: Why it did not succeed, in one line; empty if it did.
+        first_cause: The name of the task whose failure made this one be skipped.
+        inputs: The places of those whose results it took.
+    """
+
+    index: int
+    task: str
+    state: str
+    attempts: int
+    worker: str | None
+    ready: float | None
+    start: float | None
+    end: float | None
+    error: str
+    first_cause: str | None
+    inputs: tuple[int, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return {name: getattr(self, name) for name in self.__slots__}

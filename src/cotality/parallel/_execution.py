@@ -1,0 +1,338 @@
+"""The run of a workflow: the run loop over a plan with dependencies and as many backends as its tasks name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
+from inspect import iscoroutinefunction
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from cotality.parallel._backends.choose import choose_pool
+from cotality.parallel._blame import stand_to_be_raised
+from cotality.parallel._data.events import Observer
+from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.messages import Backend, Ending, Pool
+from cotality.parallel._data.ordering import Node
+from cotality.parallel._data.outcome import Outcome
+from cotality.parallel._data.row import Row
+from cotality.parallel._data.task import Task
+from cotality.parallel._data.task_errors import RunCancelled, RunError, RunTimeout, UnknownTask
+from cotality.parallel._loop import Feed, Loop
+from cotality.parallel._observers.attend import attend, new_identity
+from cotality.parallel._observers.audience import Audience
+from cotality.parallel._scheduling.delivery import Delivery
+from cotality.parallel._scheduling.graph import is_counted
+from cotality.parallel._scheduling.graph_plan import GraphPlan
+from cotality.parallel._scheduling.graph_survey import GraphSurvey
+from cotality.parallel._scheduling.lanes import LaneName
+from cotality.parallel._scheduling.ranks import Durations
+from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCEEDED
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class LaneFeed(Feed):
+    """A backend that is given what is due on a lane.
+
+    Parameters:
+        backend: Where attempts run; the feed owns it and closes it.
+        plan: What decides.
+        name: The lane.
+        window: The most items of a map under way; None: by how long tasks take.
+        audience: Who may send something along; None: nobody.
+    """
+
+    def __init__(
+        self, backend: Backend, plan: GraphPlan, name: LaneName, window: int | None, audience: Audience | None
+    ) -> None:
+        super().__init__(backend, partial(plan.take, name), window, audience)
+        self._plan = plan
+        self._name = name
+        self._idle: Callable[[], int] | None = getattr(backend, "idle", None)
+        self._out = 0
+        """How many the backend has."""
+
+    def dispatch(self) -> bool:
+        backend, sizing = self.backend, self.sizing
+        while backend.room() > 0:
+            batch = self._plan.take(self._name, sizing.batch, sizing.window, monotonic(), self._share)
+            if not batch:
+                break
+            self._out += len(batch)
+            self._submit(batch)
+        return False
+
+    def _share(self, due: int) -> int:
+        if self._idle is None:
+            # Workers take from one heap. It is kept low, for what is in it has its turn before what is more urgent.
+            return max(0, self.sizing.window - self._out)
+        return self.sizing.share(due, self._idle() or not self._plan.in_flight)
+
+    def collect(self, timeout: float | None) -> list[Ending]:
+        endings = super().collect(timeout)
+        self._out -= len(endings)
+        return endings
+
+
+FIRST_WINDOW = 16
+"""How many items of a map are made into tasks before it is known where they run."""
+
+
+class Execution(Loop):
+    """One run of a workflow, from its start to its end, and what came of it.
+
+    Parameters:
+        nodes: Its tasks and maps, each behind what it needs.
+        kept: Those whose results can be read when it is over.
+        backend: Where tasks run that do not say.
+        max_workers: The most workers of that backend.
+        failure: How many failures it bears: ``"fail_fast"``, ``"finish"``, a number or a share.
+        durations: How long its tasks take, as far as earlier runs have shown; learns more.
+        timeout: Seconds that it may take.
+        window: The most results of a stream, or items of a map, under way or not consumed.
+        wanted: What its stream hands out, in the order of the plan; None: it is no stream.
+        ordered: Whether it does so in that order.
+        event_loop: The loop for coroutines; None: one of ours.
+        name: What the workflow is called.
+        observers: Who is told what happens.
+        progress: How progress is shown; None: it is not.
+
+    Raises:
+        ValueError: two limits of one name differ.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        *,
+        kept: set[Node],
+        backend: str | Pool = "threads",
+        max_workers: int | None = None,
+        failure: str | int | float = "fail_fast",
+        durations: Durations | None = None,
+        timeout: float | None = None,
+        window: int | None = None,
+        wanted: Sequence[Node] | None = None,
+        ordered: bool = True,
+        event_loop: asyncio.AbstractEventLoop | None = None,
+        name: str = "workflow",
+        observers: Sequence[Observer] = (),
+        progress: Any = None,
+    ) -> None:
+        self._default = backend
+        self._max_workers = max_workers
+        self._window = window
+        self._event_loop = event_loop
+        self._coroutine_functions: dict[Callable[..., Any], bool] = {}
+        self._opened: set[LaneName] = set()
+        self._timeout = timeout
+        self._deadline: float | None = None
+        self._cancelled = False
+        delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
+        self.plan = GraphPlan(
+            nodes,
+            kept=kept,
+            lane_of=self._lane_of,
+            failure=failure,
+            durations=durations,
+            delivery=delivery,
+            stand_in=stand_to_be_raised,
+        )
+        identity = new_identity(name)
+        audience = attend(identity, observers, progress)
+        super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
+        self.began = monotonic()
+        self.ended: float | None = None
+
+    # Where tasks run -------------------------------------------------------------------------------------------------
+
+    def _lane_of(self, task: Task[Any]) -> LaneName:
+        return lane_for(task, self._default, self._coroutine_functions)
+
+    def _open_lanes(self) -> None:
+        """Open the backends that tasks have come to name since the last time."""
+        for name, lane in tuple(self.plan.lanes.items()):
+            if name in self._opened:
+                continue
+            backend = self._pool(name).open(self._max_workers if name == self._default else None)
+            lane.chains = bool(getattr(backend, "chains", False))
+            self._opened.add(name)
+            self._introduce(backend)
+            self._add_feed(LaneFeed(backend, self.plan, name, self._window, self._audience), waits=lane.chains)
+
+    def _pool(self, name: LaneName) -> Pool:
+        if name == "asyncio" and self._event_loop is not None:
+            from cotality.parallel._backends.event_loop import EventLoopPool
+
+            return EventLoopPool(self._event_loop)
+        return choose_pool(name)
+
+    def _add_feed(self, feed: Feed, *, waits: bool) -> None:
+        """One of several backends is waited at, and the others ring there: processes can only be waited at."""
+        feeds = self._feeds
+        if waits or not feeds:
+            feeds.insert(0, feed)
+        else:
+            feeds.append(feed)
+        first: Any = feeds[0].backend
+        for other in feeds[1:]:
+            other.backend.ring(first.wake)
+        if waits and len(feeds) > 1 and getattr(feeds[1].backend, "chains", False):
+            first.watch(feeds[1].backend)
+
+    # Running ---------------------------------------------------------------------------------------------------------
+
+    def turn(self, *, wait: bool) -> list[Any]:
+        if self._timeout is not None and self._deadline is None:
+            self._deadline = monotonic() + self._timeout
+        if self._cancelled:
+            self.plan.stop(RunCancelled("the run was cancelled"))
+        elif self._deadline is not None and monotonic() >= self._deadline:
+            self.plan.stop(RunTimeout(f"the run took longer than its timeout of {self._timeout:g} s"))
+        return super().turn(wait=wait)
+
+    def _dispatch(self) -> bool:
+        if not self._feeds:
+            self.plan.advance(self._window or FIRST_WINDOW, monotonic())
+        cut_short = super()._dispatch()
+        while len(self._opened) < len(self.plan.lanes):
+            # Those of the plan, and those that the tasks of a map that has just begun name.
+            self._open_lanes()
+            cut_short = super()._dispatch()
+        return cut_short
+
+    def _collect(self, patience: float | None) -> list[Ending]:
+        if self._deadline is not None:
+            left = max(0.0, self._deadline - monotonic())
+            patience = left if patience is None else min(patience, left)
+        if not self._feeds:
+            return []
+        return super()._collect(patience)
+
+    def finish(self) -> None:
+        """Run to the end. What ended the run before its time is found in ``plan.failure`` then."""
+        try:
+            self.begin()
+            while not self.plan.done:
+                self.turn(wait=True)
+        finally:
+            self.close()
+
+    def outcomes(self) -> Generator[Outcome[Any], None, None]:
+        """The outcomes of what is wanted, as they may be handed out."""
+        return self.stream()
+
+    def cancel(self) -> None:
+        """End the run as soon as can be; from any thread."""
+        self._cancelled = True
+        self.wake()
+
+    @property
+    def state(self) -> str:
+        """``"running"``, ``"succeeded"``, ``"failed"``, ``"timed out"`` or ``"cancelled"``."""
+        if self.ended is None:
+            return "running"
+        if isinstance(self.plan.failure, RunError):
+            return "timed out" if isinstance(self.plan.failure, TimeoutError) else "cancelled"
+        return "failed" if self.plan.failures else "succeeded"
+
+    def put_away(self) -> None:
+        if not self.plan.done:
+            self.plan.stop(RunCancelled("the run was left before it was over"))
+        cancelled = self.plan.graph.cancel_rest()
+        if self._audience is not None and self._audience.wants_each:
+            self.plan.note_cancelled(cancelled)
+        self.ended = self.ended or monotonic()
+
+    # What came of it -------------------------------------------------------------------------------------------------
+
+    def ticket_of(self, node: Node) -> int:
+        """The number of a task or map in this run.
+
+        Raises:
+            UnknownTask: it has no part in it.
+        """
+        try:
+            return self.plan.graph.tickets[node]
+        except KeyError:
+            raise UnknownTask(f"{node.name} is not part of this run") from None
+
+    def outcome(self, ticket: int) -> Outcome[Any]:
+        """What a task came to."""
+        graph = self.plan.graph
+        return graph.records.outcome(ticket, graph.nodes[ticket], graph.values.get(ticket, DROPPED))
+
+    def item_outcomes(self, mapped: Mapped[Any]) -> list[Outcome[Any]]:
+        """What the items of a map came to."""
+        graph = self.plan.graph
+        ticket = self.ticket_of(mapped)
+        expansion = self.plan.maps.by_ticket.get(ticket)
+        if expansion is None:
+            return []
+        values = graph.values.get(ticket) or [DROPPED] * len(expansion.items)
+        return [
+            graph.records.outcome(item, graph.nodes[item], value)
+            for item, value in zip(expansion.items, values, strict=False)
+        ]
+
+    def rows(self) -> Iterator[Row]:
+        """What is known of each task that has ended, as plain data."""
+        graph, records = self.plan.graph, self.plan.records
+        for ticket, node in enumerate(graph.nodes):
+            if records.state[ticket] == PENDING or not is_counted(node):
+                continue
+            outcome = records.outcome(ticket, node, DROPPED)
+            times = (records.ready[ticket], records.began[ticket], records.ended[ticket])
+            ready, start, end = (None if at == NEVER else at - self.began for at in times)
+            facts = (outcome.attempts, outcome.worker, ready, start, end, outcome.reason, outcome.first_cause)
+            yield Row(ticket, outcome.name, outcome.state, *facts, graph.inputs_of(ticket))
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks ended in which state."""
+        return self.plan.graph.counts()
+
+    def has_ended(self, ticket: int) -> bool:
+        """Whether a task has come to its end."""
+        return self.plan.records.state[ticket] != PENDING
+
+    def value(self, ticket: int) -> Any:
+        """What a task has given.
+
+        Raises:
+            KeyError: its result was not kept.
+        """
+        return self.plan.graph.values[ticket]
+
+    def has_succeeded(self, ticket: int) -> bool:
+        """Whether a task has given a result."""
+        return self.plan.records.state[ticket] == SUCCEEDED
+
+
+def lane_for(task: Task[Any], default: LaneName, known: dict[Callable[..., Any], bool] | None = None) -> LaneName:
+    """Where a task runs.
+
+    Parameters:
+        task: The task.
+        default: The backend of its workflow.
+        known: Which functions are coroutine functions, as far as somebody has looked; learns more.
+    """
+    if default == "serial":
+        return "serial"
+    named = task.options.backend
+    if named is not None:
+        return named
+    function = task.callback_function
+    known = {} if known is None else known
+    try:
+        coroutine = known.get(function)
+    except TypeError:
+        # A callable object need not have a hash.
+        return "asyncio" if iscoroutinefunction(function) else default
+    if coroutine is None:
+        coroutine = known[function] = iscoroutinefunction(function)
+    return "asyncio" if coroutine else default
+
+
+Execution.__module__ = "cotality.parallel"

@@ -1,0 +1,115 @@
+"""From a task that is due to the call that a backend gets."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from cotality.parallel._data.asking import ask
+from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.messages import Ahead, AnyCall, Planned
+from cotality.parallel._data.reference import VALUE, Reference, Wire
+from cotality.parallel._data.task import Call, Task, gathered
+from cotality.parallel._data.task_errors import ReferenceMisuse
+from cotality.parallel._scheduling.graph import Graph
+from cotality.parallel._scheduling.lanes import Lane, Lanes
+
+_SMALL: Final = frozenset({int, float, bool, type(None), complex, str, bytes})
+
+
+class Calls:
+    """Makes the calls of one run.
+
+    Parameters:
+        graph: Where the inputs are.
+        lanes: Where tasks run.
+    """
+
+    def __init__(self, graph: Graph, lanes: Lanes) -> None:
+        self._graph = graph
+        self._lanes = lanes
+        self._bulky: set[int] = set()
+        """The functions, by their ids, whose results are more than a number or a text: worth keeping sealed."""
+        self.ahead: set[int] = set()
+        """Those that were sent along behind the one whose result they need."""
+
+    def make(self, ticket: int, task: Task[Any], lane: Lane, ahead_of: int | None = None) -> Planned:
+        """A task with its inputs.
+
+        Parameters:
+            ticket: Its ticket.
+            task: The task.
+            lane: Where it will run.
+            ahead_of: The ticket of the task in the same batch whose result it needs and which has none yet.
+
+        Raises:
+            Exception: a part of an input is not there; nothing is held for this task any more.
+        """
+        graph = self._graph
+        call: AnyCall = task
+        if task.wired != ():
+            stand_in = None if ahead_of is None else Ahead(ahead_of)
+            try:
+                call = graph.call_of(ticket, stand_in, sealed=lane.chains)
+            except Exception:
+                graph.took_inputs(ticket)
+                raise
+            if ahead_of is None and call is not task:
+                graph.took_inputs(ticket)
+        policy = task.options.retry
+        if policy is not None and policy.on_result is not None:
+            call = Call(task, partial(ask, call.callback_function, policy.on_result), call.positional, call.arguments)
+        if lane.chains and id(task.callback_function) in self._bulky and self._is_for_workers_only(ticket, lane):
+            if isinstance(call, Task):
+                call = Call(task, task.callback_function, task.positional, task.arguments)
+            call.sealed = True
+        if ahead_of is not None and isinstance(call, Call):
+            call.ahead = True
+            self.ahead.add(ticket)
+        return ticket, call
+
+    def learn(self, task: Task[Any], value: Any) -> None:
+        """Take note of what a task has given."""
+        if type(value) not in _SMALL:
+            self._bulky.add(id(task.callback_function))
+
+    def _is_for_workers_only(self, ticket: int, lane: Lane) -> bool:
+        """Whether nobody needs a task's result but tasks on the same lane, each of them as a whole."""
+        dependents = self._graph.dependents[ticket]
+        if not dependents or self._graph.uses[ticket] != len(dependents):
+            return False
+        return all(self._runs_on(self._graph.nodes[child], lane) for child in dependents)
+
+    def _runs_on(self, node: Any, lane: Lane) -> bool:
+        return type(node) is Task and node.callback_function is not gathered and self._lanes.of(node) is lane
+
+    def next_behind(self, ticket: int, lane: Lane) -> int | None:
+        """The only task that waits for this one, if its worker can go on with it without asking back."""
+        graph = self._graph
+        dependents = graph.dependents[ticket]
+        if dependents is None or len(dependents) != 1 or graph.waits(dependents[0]) != 1:
+            return None
+        child = dependents[0]
+        task = graph.nodes[child]
+        if not self._runs_on(task, lane) or task.options.limits or not _is_plainly_wired(task):
+            return None
+        # One that only comes after this one must not run if this one fails, and would miss no value that bars it.
+        return child if graph.takes(child, ticket) else None
+
+
+def _is_plainly_wired(task: Task[Any]) -> bool:
+    """Whether every wire is an argument of its own and stands for a whole result."""
+    return all(type(template) is Wire and not template.path and template.kind == VALUE for _, template in task.wiring())
+
+
+NO_VALUES: Final = frozenset({Task, Mapped, Reference})
+"""What no task can give: it is something that has not run."""
+
+
+def gave_a_task(value: Any) -> ReferenceMisuse:
+    """The error of a task that gave such a thing."""
+    if type(value) is not Task:
+        return ReferenceMisuse(f"a task must give a value, and this one gave {value!r}, which nobody runs")
+    return ReferenceMisuse(
+        f"a task must give a value, and this one gave a task that nobody runs: call {value.name}.call(…) in it instead"
+    )

@@ -1,0 +1,356 @@
+"""Which task waits for which, and the results that others still need.
+
+A node has a *ticket*, its number. It *waits* for so many others and is ready when that number is zero. Edges are of two
+kinds: a *dependent* needs its producer to succeed, for its value or for the order alone; a *watcher* takes its outcome,
+whatever that is. A value is kept until the last who needs it has taken it, so it is counted how many do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.ordering import Node, is_wired, wires_of
+from cotality.parallel._data.reference import OUTCOME, VALUE, Wire, fill
+from cotality.parallel._data.sealed import Sealed
+from cotality.parallel._data.task import Call, Task, is_gathering
+from cotality.parallel._data.task_errors import ResultNotKept, TaskCancelled, TaskSkipped
+from cotality.parallel._scheduling.records import CANCELLED, DROPPED, FAILED, PENDING, SKIPPED, SUCCEEDED, Gone, Records
+
+_ABSENT: Final = object()
+FOREVER = 1 << 40
+"""Added to the number of those who need a value that is to be kept to the end."""
+
+
+class Graph:
+    """The nodes of one run. Nodes may be added while it goes on, behind what they need."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        """By ticket; in the place of an item of a map that has succeeded, something that has its name."""
+        self.tickets: dict[Node, int] = {}
+        self.records = Records()
+        self.values: dict[int, Any] = {}
+        self.dependents: list[list[int] | None] = []
+        self.uses: list[int] = []
+        self._waits: list[int] = []
+        self._inputs: dict[int, tuple[int, ...]] = {}
+        """Whose values or outcomes a node takes."""
+        self._watchers: dict[int, list[int]] = {}
+        self.ready: deque[int] = deque()
+        """Those that wait for nothing any more and that nobody has taken from here."""
+        self.ended: list[int] = []
+        """Those that have ended, however they did, and that nobody has taken from here."""
+        self.unfinished = 0
+        self.followers: dict[int, list[int]] = {}
+        """The maps that go through the items of a map, by the ticket of that map, until it begins."""
+        self.map_followers: dict[int, list[int]] = {}
+        """The same, also after it has begun."""
+        self.handled: set[int] = set()
+        """Those that have failed while somebody was there to take that as an outcome."""
+        self.outcome_lists: dict[int, list[Any]] = {}
+        """What the items of a map came to, where somebody takes it."""
+
+    # Building --------------------------------------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[Node]) -> range:
+        """Add nodes, each behind what it needs. Gives their tickets."""
+        count = len(nodes)
+        tickets = self.records.extend(count)
+        self.nodes.extend(nodes)
+        self.tickets.update(zip(nodes, tickets, strict=True))
+        self.dependents.extend([None] * count)
+        self.uses.extend([0] * count)
+        self._waits.extend([0] * count)
+        self.unfinished += count
+        for ticket, node in zip(tickets, nodes, strict=True):
+            if type(node) is Mapped:
+                self.followers[ticket] = []
+            bars = self._connect(ticket, node) if is_wired(node) else None
+            if bars is not None:
+                self._skip_from([ticket], *bars)
+            elif not self._waits[ticket]:
+                self.ready.append(ticket)
+        return tickets
+
+    def _connect(self, ticket: int, node: Node) -> tuple[str, Exception] | None:
+        """Draw the edges into a node; gives why it can not run, if something it needs has failed already."""
+        bars: tuple[str, Exception] | None = None
+        tickets, uses = self.tickets, self.uses
+        inputs: dict[int, bool] = {}
+        for wire in wires_of(node):
+            source = tickets[wire.task]
+            inputs[source] = wire.kind == OUTCOME and inputs.get(source, True)
+        self._inputs[ticket] = tuple(inputs)
+        for source, only_outcome in inputs.items():
+            uses[source] += 1
+            if only_outcome:
+                self._await(source, ticket, self._watchers.setdefault(source, []))
+            elif self._follows(node, source):
+                # It goes from item to item: it waits for the other map to begin, not to end.
+                self._await(source, ticket, self.followers[source])
+                self.map_followers.setdefault(source, []).append(ticket)
+            else:
+                bars = self._depend(source, ticket) or bars
+        if type(node) is Mapped:
+            self._lend(ticket, node, inputs)
+        for predecessor in node.predecessors:
+            source = tickets[predecessor]
+            if inputs.get(source, True):
+                inputs[source] = False
+                bars = self._depend(source, ticket) or bars
+        return bars
+
+    def _lend(self, ticket: int, mapped: Mapped[Any], inputs: dict[int, bool]) -> None:
+        """Keep what the items of a map will refer to; each of them waits for its own."""
+        for wire in mapped.lent:
+            source = self.tickets[wire.task]
+            if source not in inputs:
+                inputs[source] = True
+                self.uses[source] += 1
+            if wire.kind == OUTCOME and self.records.state[source] == PENDING:
+                self._watchers.setdefault(source, [])
+        self._inputs[ticket] = tuple(inputs)
+
+    def _follows(self, node: Node, source: int) -> bool:
+        """Whether a node is a map that goes through the items of another one, which has not begun."""
+        if type(node) is not Mapped or source not in self.followers or self.records.state[source] != PENDING:
+            return False
+        return any(
+            wire.kind == VALUE and not wire.path and self.tickets[wire.task] == source for wire in wires_of(node)
+        )
+
+    def _depend(self, source: int, ticket: int) -> tuple[str, Exception] | None:
+        state = self.records.state[source]
+        if state == PENDING:
+            edges = self.dependents[source]
+            if edges is None:
+                edges = self.dependents[source] = []
+            edges.append(ticket)
+            self._waits[ticket] += 1
+            return None
+        return None if state == SUCCEEDED else self.cause_of(source)
+
+    def _await(self, source: int, ticket: int, edges: list[int]) -> None:
+        if self.records.state[source] == PENDING:
+            edges.append(ticket)
+            self._waits[ticket] += 1
+
+    def cause_of(self, ticket: int) -> tuple[str, Exception]:
+        """The name and the error of what made this node not succeed in the first place."""
+        error = self.records.errors[ticket]
+        if self.records.state[ticket] == SKIPPED and isinstance(error.__cause__, Exception):
+            error = error.__cause__
+        name: str = self.nodes[ticket].name
+        return self.records.causes.get(ticket, name), error
+
+    # Running ---------------------------------------------------------------------------------------------------------
+
+    def begun(self, ticket: int) -> list[int]:
+        """A map has begun: those that go through its items need not wait for it any more, and are given."""
+        followers = self.followers.pop(ticket)
+        for follower in followers:
+            self._waits[follower] -= 1
+            if not self._waits[follower] and self.records.state[follower] == PENDING:
+                self.ready.append(follower)
+        return followers
+
+    def waits(self, ticket: int) -> int:
+        """For how many others a node still waits."""
+        return self._waits[ticket]
+
+    def takes(self, ticket: int, source: int) -> bool:
+        """Whether a node takes the value or the outcome of another."""
+        return source in self._inputs.get(ticket, ())
+
+    def inputs_of(self, ticket: int) -> tuple[int, ...]:
+        """Those whose values or outcomes a node takes."""
+        return self._inputs.get(ticket, ())
+
+    def call_of(self, ticket: int, ahead_of: Any = None, *, sealed: bool = False) -> Task[Any] | Call:
+        """A task as a backend gets it: itself, or a call with values where it has wires.
+
+        Parameters:
+            ticket: Its ticket.
+            ahead_of: What stands in for the one value that is not there yet, for a task that is sent along behind the
+                one that makes it.
+            sealed: Whether it is for a worker that takes results as they came from others.
+
+        Raises:
+            Exception: a part of a value that is asked for is not there.
+        """
+        task: Task[Any] = self.nodes[ticket]
+        wiring = task.wired or task.wiring()
+        if not wiring:
+            return task
+        arguments = dict(task.arguments)
+        positional = list(task.positional)
+
+        def value_at(wire: Wire) -> Any:
+            return self.look_up(wire, ahead_of, sealed=sealed)
+
+        values, tickets = self.values, self.tickets
+        for place, template in wiring:
+            value: Any = _ABSENT
+            if type(template) is Wire and not template.path and template.kind == VALUE:
+                # Most are like that.
+                value = values.get(tickets[template.task], _ABSENT)
+            if value is _ABSENT or isinstance(value, Sealed):
+                value = value_at(template) if type(template) is Wire else fill(template, value_at)
+            if type(place) is int:
+                positional[place] = value
+            else:
+                arguments[place] = value  # type: ignore[index]
+        return Call(task, task.checked or task.callback_function, tuple(positional), arguments)
+
+    def look_up(self, wire: Wire, ahead_of: Any = None, *, sealed: bool = False) -> Any:
+        """What a wire carries.
+
+        Raises:
+            Exception: it was dropped, or the part of it that is meant does not exist.
+        """
+        source = self.tickets[wire.task]
+        if wire.kind == OUTCOME:
+            return wire.follow(self.outcome_for(source))
+        if source in self.values:
+            value = self.values[source]
+            if isinstance(value, Sealed) and (wire.path or not sealed):
+                value = self.values[source] = value.open()
+        elif ahead_of is not None:
+            return ahead_of
+        else:
+            raise ResultNotKept(
+                f"the result of {wire.task.name} was dropped before a task that a map made asked for it: "
+                "add it to the workflow to keep it"
+            )
+        return wire.follow(value) if wire.path else value
+
+    def outcome_for(self, ticket: int) -> Any:
+        """What a node came to, for a task that takes it; for a map, the list of what its items came to."""
+        if ticket in self.outcome_lists:
+            return self.outcome_lists[ticket]
+        return self.records.outcome(ticket, self.nodes[ticket], self.values.get(ticket, DROPPED))
+
+    def took_inputs(self, ticket: int) -> None:
+        """A node has its inputs: what nobody else needs is dropped."""
+        uses = self.uses
+        for source in self._inputs.get(ticket, ()):
+            if uses[source] == 1:
+                self.release(source)
+            else:
+                uses[source] -= 1
+
+    def release(self, ticket: int, count: int = 1) -> None:
+        """So many who need this value need it no more."""
+        uses = self.uses
+        uses[ticket] -= count
+        if not uses[ticket]:
+            self.values.pop(ticket, None)
+            self.outcome_lists.pop(ticket, None)
+
+    # Ends ------------------------------------------------------------------------------------------------------------
+
+    def succeed(self, ticket: int, value: Any) -> None:
+        """A node has given this."""
+        self.records.state[ticket] = SUCCEEDED
+        self.unfinished -= 1
+        self.ended.append(ticket)
+        if self.uses[ticket]:
+            self.values[ticket] = value
+        waits, ready = self._waits, self.ready
+        for dependent in self.dependents[ticket] or ():
+            waits[dependent] -= 1
+            if not waits[dependent]:
+                ready.append(dependent)
+        self.dependents[ticket] = None
+        if self._watchers:
+            self._tell_watchers(ticket)
+
+    def fail(self, ticket: int, error: Exception) -> None:
+        """A node has failed for good; whatever needs it is skipped."""
+        if self._watchers and self.is_expected(ticket):
+            self.handled.add(ticket)
+        self.records.state[ticket] = FAILED
+        self.records.errors[ticket] = error
+        self.unfinished -= 1
+        self.ended.append(ticket)
+        dependents, self.dependents[ticket] = self.dependents[ticket] or [], None
+        self._tell_watchers(ticket)
+        self._skip_from(dependents, self.nodes[ticket].name, error)
+
+    def skip(self, ticket: int, cause: str, error: Exception) -> None:
+        """A node can not run, for this reason, and nothing that needs it can."""
+        self._skip_from([ticket], cause, error)
+
+    def _skip_from(self, tickets: Iterable[int], cause: str, error: Exception) -> None:
+        pending = deque(tickets)
+        while pending:
+            ticket = pending.popleft()
+            if self.records.state[ticket] != PENDING:
+                continue
+            skipped = TaskSkipped(f"{self.nodes[ticket].name} was skipped, because {cause} failed")
+            skipped.__cause__ = error
+            self.records.state[ticket] = SKIPPED
+            self.records.errors[ticket] = skipped
+            self.records.causes[ticket] = cause
+            self.unfinished -= 1
+            self.ended.append(ticket)
+            self.took_inputs(ticket)
+            pending.extend(self.dependents[ticket] or ())
+            pending.extend(self.followers.pop(ticket, ()))
+            self.dependents[ticket] = None
+            self._tell_watchers(ticket)
+
+    def cancel(self, ticket: int) -> None:
+        """The run has ended before this node did."""
+        self.records.state[ticket] = CANCELLED
+        self.records.errors[ticket] = TaskCancelled(f"{self.nodes[ticket].name} was cancelled: its run ended before")
+        self.unfinished -= 1
+
+    def cancel_rest(self) -> list[int]:
+        """The run is over: what has not ended never will, and is given."""
+        rest = (
+            [ticket for ticket, state in enumerate(self.records.state) if state == PENDING] if self.unfinished else []
+        )
+        for ticket in rest:
+            self.cancel(ticket)
+        return rest
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks ended in which state, as people say it; maps and what only puts results together left out."""
+        counts: Counter[str] = Counter()
+        for ticket, node in enumerate(self.nodes):
+            if is_counted(node):
+                pending = self.records.state[ticket] == PENDING
+                counts["pending" if pending else self.records.state_of(ticket)] += 1
+        return dict(counts)
+
+    def _tell_watchers(self, ticket: int) -> None:
+        for watcher in self._watchers.pop(ticket, ()):
+            self._waits[watcher] -= 1
+            if not self._waits[watcher] and self.records.state[watcher] == PENDING:
+                self.ready.append(watcher)
+
+    def is_watched(self, ticket: int) -> bool:
+        """Whether somebody takes the outcome of this node."""
+        return ticket in self._watchers
+
+    def is_expected(self, ticket: int) -> bool:
+        """Whether somebody reckons with the failure of this node: takes its outcome, or that of one it would skip."""
+        pending, seen = [ticket], {ticket}
+        while pending:
+            node = pending.pop()
+            if node in self._watchers:
+                return True
+            below = [*(self.dependents[node] or ()), *self.map_followers.get(node, ())]
+            fresh = [other for other in below if other not in seen]
+            seen.update(fresh)
+            pending.extend(fresh)
+        return False
+
+
+def is_counted(node: Any) -> bool:
+    """Whether a node is a task of the user's: no map, and nothing that only puts results together."""
+    return node.is_task if type(node) is Gone else type(node) is Task and not is_gathering(node)

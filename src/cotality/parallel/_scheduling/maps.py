@@ -1,0 +1,337 @@
+"""Maps at run time: from items to tasks, a few at a time.
+
+A map begins when what it goes through is known. Its items become tasks as there is room for them, so a list of a
+million, a cursor without an end, or a map that goes through another one's results never stand in memory as a whole.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.ordering import Node, in_order, needs_of
+from cotality.parallel._data.reference import Wire, as_references
+from cotality.parallel._data.task import Task, gathered, name_of
+from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
+from cotality.parallel._data.task_options import Options
+from cotality.parallel._scheduling.graph import Graph
+from cotality.parallel._scheduling.records import PENDING, SUCCEEDED, Gone
+
+_NOT_YET: Final = object()
+_OVER: Final = object()
+
+
+class _Missing(NamedTuple):
+    """An item that does not exist, because the one that it would come from has failed."""
+
+    cause: str
+    error: Exception
+
+
+class Expansion:
+    """A map that has begun."""
+
+    def __init__(self, ticket: int, mapped: Mapped[Any]) -> None:
+        self.ticket = ticket
+        self.mapped = mapped
+        self.sources: list[Iterator[Any] | _Upstream] = []
+        self.items: list[int] = []
+        """The tickets of its items, in their order."""
+        self.held = bytearray()
+        """Whether each item's result is held for who takes all of them together."""
+        self.unfinished = 0
+        self.unconsumed = 0
+        """How many of its items' outcomes a stream has not handed out yet."""
+        self.exhausted = False
+        self.bar: _Missing | None = None
+        """What made an item, or the map that it goes through, not succeed: nor does this one then."""
+        self.error: Exception | None = None
+        """What its source raised."""
+        self.followers: list[_Upstream] = []
+        self.borrowed: set[int] = set()
+        """What its items use that is no item, kept as long as there may be more items."""
+
+
+class _Upstream:
+    """The results of another map, item by item, as the source of a map."""
+
+    def __init__(self, expansion: Expansion) -> None:
+        self.expansion = expansion
+        self.position = 0
+
+    @property
+    def lag(self) -> int:
+        """How many items were begun there and have not been taken here."""
+        return len(self.expansion.items) - self.position
+
+
+class Maps:
+    """The maps of a run.
+
+    Parameters:
+        graph: The graph that their items are added to.
+        streaming: The maps whose items' outcomes are handed out one by one.
+    """
+
+    def __init__(self, graph: Graph, streaming: set[Node]) -> None:
+        self._graph = graph
+        self._streaming = streaming
+        self.by_ticket: dict[int, Expansion] = {}
+        self.open: list[Expansion] = []
+        """Those that may still make tasks, or have some that have not ended."""
+        self._upstreams: dict[int, list[_Upstream]] = {}
+        """What each map follows, by its ticket."""
+        self.item_of: dict[int, Expansion] = {}
+        self._gone: dict[tuple[str, bool], Gone] = {}
+        """What stands for items that have succeeded, of which there are few kinds."""
+        self._dropped: WeakKeyDictionary[Node, int] = WeakKeyDictionary()
+        """The tickets of such items, for the function of a map may have kept one, to wire later ones to it."""
+        self._known = ChainMap(graph.tickets, self._dropped)
+
+    def begin(self, ticket: int) -> None:
+        """What a map goes through is known."""
+        mapped = self._graph.nodes[ticket]
+        assert isinstance(mapped, Mapped)
+        expansion = self.by_ticket[ticket] = Expansion(ticket, mapped)
+        for follower in self._graph.begun(ticket):
+            if self._graph.records.state[follower] == PENDING:
+                upstream = _Upstream(expansion)
+                self._upstreams.setdefault(follower, []).append(upstream)
+                expansion.followers.append(upstream)
+        try:
+            expansion.sources = [self._open_source(ticket, mapped, source) for source in mapped.sources]
+        except Exception as error:
+            expansion.error, expansion.exhausted = error, True
+        self.open.append(expansion)
+
+    def _open_source(self, ticket: int, mapped: Mapped[Any], source: Any) -> Iterator[Any] | _Upstream:
+        if not isinstance(source, Wire):
+            plain: Iterator[Any] = map(as_references, source) if mapped.lent else iter(source)
+            if plain is source:
+                if mapped.used_up:
+                    raise ValueError(
+                        f"the iterator of {mapped.name} was used up by an earlier run: give a list instead"
+                    )
+                mapped.used_up = True
+            return plain
+        for upstream in self._upstreams.get(ticket, ()):
+            if upstream.expansion.mapped is source.task:
+                return upstream
+        items = self._graph.look_up(source)
+        if isinstance(items, (str, bytes)):
+            raise TypeError(f"{mapped.name} was given {type(items).__name__}, whose items are letters")
+        given: Iterator[Any] = iter(items)
+        return given
+
+    # Expanding -------------------------------------------------------------------------------------------------------
+
+    def expand(self, window: int) -> bool:
+        """Make tasks of items as far as there is room; tells whether anything came of it."""
+        grown = False
+        for expansion in tuple(self.open):
+            while not expansion.exhausted and self._has_room(expansion, window) and self._grow(expansion):
+                grown = True
+            if expansion.exhausted and not expansion.unfinished:
+                self.open.remove(expansion)
+                self._close(expansion)
+                grown = True
+        return grown
+
+    def _has_room(self, expansion: Expansion, window: int) -> bool:
+        if expansion.unfinished >= window:
+            return False
+        return expansion.unconsumed < window and all(follower.lag < window for follower in expansion.followers)
+
+    def _grow(self, expansion: Expansion) -> bool:
+        """Make a task of the next item; False when there is none yet, or none any more."""
+        items: list[Any] = []
+        for source in expansion.sources:
+            item = self._next(expansion, source) if isinstance(source, _Upstream) else _pull(expansion, source)
+            if item is _NOT_YET:
+                return False
+            items.append(item)
+        if any(item is _OVER for item in items):
+            expansion.exhausted = True
+            if expansion.error is None and expansion.bar is None and not all(item is _OVER for item in items):
+                expansion.error = ValueError(f"the iterables of {expansion.mapped.name} are of unequal length")
+            return False
+        for source in expansion.sources:
+            if isinstance(source, _Upstream):
+                self._take(source)
+        self._add_item(expansion, items)
+        return True
+
+    def _next(self, expansion: Expansion, upstream: _Upstream) -> Any:
+        """The result of the next item of another map, or why there is none."""
+        other = upstream.expansion
+        if upstream.position == len(other.items):
+            if other.exhausted and other.error is not None:
+                expansion.bar = _Missing(other.mapped.name, other.error)
+            return _OVER if other.exhausted else _NOT_YET
+        ticket = other.items[upstream.position]
+        state = self._graph.records.state[ticket]
+        if state == PENDING:
+            return _NOT_YET
+        return self._graph.values[ticket] if state == SUCCEEDED else _Missing(*self._graph.cause_of(ticket))
+
+    def _take(self, upstream: _Upstream) -> None:
+        self._graph.release(upstream.expansion.items[upstream.position])
+        upstream.position += 1
+
+    def _add_item(self, expansion: Expansion, items: list[Any]) -> None:
+        missing = next((item for item in items if isinstance(item, _Missing)), None)
+        if missing is not None:
+            self._graph.skip(self._add(expansion, _stand_in(expansion)), *missing)
+            return
+        try:
+            node = self._make(expansion, items)
+        except Exception as error:
+            # A bad item is that item's failure, and nobody else's.
+            self._graph.fail(self._add(expansion, _stand_in(expansion)), error)
+        else:
+            self._add(expansion, node)
+
+    def _make(self, expansion: Expansion, items: list[Any]) -> Node:
+        """The task for these items, with whatever it needs added before it."""
+        graph, mapped = self._graph, expansion.mapped
+        node = mapped.function(*items)
+        if not isinstance(node, (Task, Mapped)):
+            raise ReferenceMisuse(
+                f"the function of {mapped.name} must give a task, not {type(node).__name__}: decorate it with @task"
+            )
+        if node in self._known:
+            raise ValueError(f"the function of {mapped.name} gave the same task twice: make one for each item")
+        for need in in_order([node], known=self._known):
+            if need is not node:
+                graph.add([need])
+        for need in dict.fromkeys(needs_of(node)):
+            self._recall(need)
+            self._borrow(expansion, need)
+        return node
+
+    def _recall(self, need: Node) -> None:
+        """An item that was let go of is asked for after all."""
+        ticket = self._dropped.pop(need, None)
+        if ticket is not None:
+            self._graph.tickets[need], self._graph.nodes[ticket] = ticket, need
+
+    def _borrow(self, expansion: Expansion, need: Node) -> None:
+        ticket = self._graph.tickets[need]
+        if ticket not in expansion.borrowed and ticket not in self.item_of:
+            self._refuse_circle(expansion, need)
+            expansion.borrowed.add(ticket)
+            self._graph.uses[ticket] += 1
+
+    def _refuse_circle(self, expansion: Expansion, need: Node) -> None:
+        """Raise if what an item needs waits for the end of the map itself."""
+        graph = self._graph
+        pending, seen = [need], {need}
+        while pending:
+            node = pending.pop()
+            if node is expansion.mapped:
+                raise CycleError(f"an item of {expansion.mapped.name} waits for {need.name}, which waits for the map")
+            if graph.records.state[graph.tickets[node]] == PENDING:
+                fresh = [other for other in needs_of(node) if other not in seen]
+                seen.update(fresh)
+                pending.extend(fresh)
+
+    def _add(self, expansion: Expansion, node: Node) -> int:
+        graph = self._graph
+        (ticket,) = graph.add([node])
+        # Who needs it: each map that follows; whoever takes all results together; a stream.
+        whole = self._needs_whole(expansion)
+        graph.uses[ticket] += len(expansion.followers) + whole
+        if expansion.mapped in self._streaming:
+            expansion.unconsumed += 1
+            graph.uses[ticket] += 1
+        self.item_of[ticket] = expansion
+        expansion.items.append(ticket)
+        expansion.held.append(whole)
+        expansion.unfinished += 1
+        return ticket
+
+    def _needs_whole(self, expansion: Expansion) -> bool:
+        return self._graph.uses[expansion.ticket] > len(expansion.followers)
+
+    # Ends ------------------------------------------------------------------------------------------------------------
+
+    def ended(self, ticket: int) -> None:
+        """A node has ended; it may be an item, or a map that follows another one."""
+        expansion = self.item_of.get(ticket)
+        if expansion is not None:
+            expansion.unfinished -= 1
+            if self._graph.records.state[ticket] != SUCCEEDED and expansion.bar is None:
+                expansion.bar = _Missing(*self._graph.cause_of(ticket))
+        if ticket in self._upstreams:
+            self._unfollow(ticket)
+
+    def drop(self, ticket: int) -> None:
+        """Let go of an item that has succeeded: a map may be endless, and the arguments of its items large."""
+        graph = self._graph
+        if ticket in self.item_of and graph.records.state[ticket] == SUCCEEDED:
+            node = graph.nodes[ticket]
+            del graph.tickets[node], self.item_of[ticket]
+            self._dropped[node] = ticket
+            kind = node.name, type(node) is not Mapped and node.callback_function is not gathered
+            graph.nodes[ticket] = self._gone.setdefault(kind, Gone(*kind))
+
+    def _unfollow(self, ticket: int) -> None:
+        """A map takes no more of another one's items."""
+        for upstream in self._upstreams.pop(ticket, ()):
+            upstream.expansion.followers.remove(upstream)
+            while upstream.lag:
+                self._take(upstream)
+
+    def _close(self, expansion: Expansion) -> None:
+        """All items have ended, and so has the map."""
+        graph, ticket = self._graph, expansion.ticket
+        results: list[Any] = []
+        if self._needs_whole(expansion):
+            results = [graph.values.get(item) for item in expansion.items]
+            if graph.is_watched(ticket):
+                graph.outcome_lists[ticket] = [
+                    graph.records.outcome(item, graph.nodes[item], value)
+                    for item, value in zip(expansion.items, results, strict=True)
+                ]
+            if not all(expansion.held):
+                expansion.error = expansion.error or ResultNotKept(
+                    f"results of {expansion.mapped.name} were dropped before a task that a map made asked for them: "
+                    "add it to the workflow to keep them"
+                )
+        for item, held in zip(expansion.items, expansion.held, strict=True):
+            if held:
+                graph.release(item)
+        for borrowed in expansion.borrowed:
+            graph.release(borrowed)
+        self._unfollow(ticket)
+        if expansion.bar is not None:
+            graph.skip(ticket, *expansion.bar)
+        else:
+            graph.took_inputs(ticket)
+            if expansion.error is not None:
+                graph.fail(ticket, expansion.error)
+            else:
+                graph.succeed(ticket, results)
+        if graph.uses[ticket]:
+            # Also of a map that has failed: its outcomes may be read after the run.
+            graph.values[ticket] = results
+
+
+def _pull(expansion: Expansion, source: Iterator[Any]) -> Any:
+    try:
+        return next(source, _OVER)
+    except Exception as error:
+        expansion.error = error
+        return _OVER
+
+
+def _stand_in(expansion: Expansion) -> Task[Any]:
+    """What stands for an item that never became a task."""
+    return Task(_never, {}, options=Options(name=name_of(expansion.mapped.function)))
+
+
+def _never() -> None:
+    """Not called: its task has ended before it could start."""

@@ -1,0 +1,107 @@
+"""Which of the due tasks comes first: the one with the longest way to the end, in seconds, behind it.
+
+How long tasks take is learnt by their name while they run, and kept by the workflow for its next run. Counting steps
+instead of seconds would gain nothing over taking tasks as they become due, so that is done until something is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cotality.parallel._data.messages import Ending
+from cotality.parallel._data.task import Task, task_of
+from cotality.parallel._scheduling.graph import Graph
+
+MOST_NODES = 100_000
+"""Beyond this an order costs more than it brings: with so many tasks there is always something to do."""
+SHORTEST_SECONDS = 0.0001
+FIRST_LOOK = 16
+SAMPLES = 16
+
+
+class Durations:
+    """How long tasks of one name take."""
+
+    def __init__(self) -> None:
+        self._means: dict[Any, float] = {}
+
+    def learn(self, task: Task[Any], seconds: float) -> None:
+        """Take note of how long one has taken. What was long ago counts less."""
+        kind = _kind_of(task)
+        known = self._means.get(kind)
+        self._means[kind] = seconds if known is None else known + (seconds - known) / 8
+
+    def expected(self, task: Task[Any]) -> float:
+        """How many seconds one may take; what is not known is taken for the mean of all."""
+        found = self._means.get(_kind_of(task))
+        if found is not None:
+            return found
+        return sum(self._means.values()) / len(self._means) if self._means else 0.0
+
+    @property
+    def tell(self) -> bool:
+        """Whether they differ, and are long enough for an order to gain more than it costs to find."""
+        means = self._means.values()
+        return len(means) > 1 and sum(means) > SHORTEST_SECONDS * len(means)
+
+
+def _kind_of(task: Task[Any]) -> Any:
+    return task.options.name or id(task.callback_function)
+
+
+class Ranks:
+    """The rank of each node of a graph: the seconds on the longest way from its start to the end.
+
+    Parameters:
+        graph: The graph.
+        durations: What is known of how long tasks take; learns more.
+    """
+
+    def __init__(self, graph: Graph, durations: Durations) -> None:
+        self._graph = graph
+        self._durations = durations
+        self._seen = 0
+        self._look_at = FIRST_LOOK
+        self._ranks: list[float] = []
+        if durations.tell:
+            self._rank()
+
+    @property
+    def known(self) -> bool:
+        """Whether there are any yet."""
+        return bool(self._ranks)
+
+    def of(self, ticket: int) -> float:
+        """The rank of a node; nodes that maps have added since come last."""
+        return self._ranks[ticket] if ticket < len(self._ranks) else 0.0
+
+    def learn(self, endings: Sequence[Ending]) -> bool:
+        """Take note of how long some of these took; tells whether all ranks have changed by that."""
+        for planned, failure, _value, started, ended, _worker in endings[:: len(endings) // SAMPLES + 1]:
+            if failure is None:
+                task = task_of(planned[1])
+                self._durations.learn(task, ended - started)
+        self._seen += len(endings)
+        if self._seen < self._look_at:
+            return False
+        self._look_at = 4 * self._seen
+        if not self._durations.tell:
+            return False
+        self._rank()
+        return True
+
+    def _rank(self) -> None:
+        graph, expected = self._graph, self._durations.expected
+        ranks = self._ranks = [0.0] * len(graph.nodes)
+        # Tickets are in an order in which tasks could run, so what depends on a node stands behind it.
+        for ticket in range(len(ranks) - 1, -1, -1):
+            node = graph.nodes[ticket]
+            own = expected(node) if type(node) is Task else 0.0
+            below = graph.dependents[ticket]
+            ranks[ticket] = own + max((ranks[other] for other in below), default=0.0) if below else own
+
+
+def are_worthwhile(graph: Graph) -> bool:
+    """Whether an order can gain anything: not where nothing waits for anything, nor where there is too much."""
+    return len(graph.nodes) <= MOST_NODES and len(graph.ready) < len(graph.nodes)

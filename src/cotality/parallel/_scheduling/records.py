@@ -1,0 +1,75 @@
+"""What is written down of each task of a run: three numbers and a letter; the rest only where there is more to say."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any, Final, NamedTuple
+
+from cotality.parallel._data.outcome import Outcome, State, state_of_error
+
+PENDING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(5)
+NEVER: Final = -1.0
+DROPPED: Final = object()
+"""Stands for a result that is not there any more."""
+
+
+class Gone(NamedTuple):
+    """What is left of an item of a map that nobody will ask for any more."""
+
+    name: str
+    is_task: bool
+
+
+class Records:
+    """States and times by ticket; outcomes are made of them when somebody asks."""
+
+    def __init__(self) -> None:
+        self.state = bytearray()
+        self.ready = array("d")
+        self.began = array("d")
+        self.ended = array("d")
+        self.workers: list[str | None] = []
+        self.attempts: dict[int, int] = {}
+        """How often a task was tried, where it was more than once."""
+        self.errors: dict[int, Exception] = {}
+        self.causes: dict[int, str] = {}
+        """The name of the task whose failure was the first cause, for each that was skipped."""
+
+    def extend(self, count: int) -> range:
+        """Tickets for so many more tasks."""
+        first = len(self.state)
+        self.state.extend(bytes(count))
+        for times in (self.ready, self.began, self.ended):
+            times.extend(array("d", [NEVER]) * count)
+        self.workers.extend([None] * count)
+        return range(first, first + count)
+
+    def outcome(self, ticket: int, node: Any, value: Any, name: str | None = None) -> Outcome[Any]:
+        """What a task that has ended came to."""
+        began, ready = self.began[ticket], self.ready[ticket]
+        started = began != NEVER
+        return Outcome(
+            task=None if type(node) is Gone else node,
+            name=name or node.name,
+            index=ticket,
+            state=self.state_of(ticket),
+            value=None if value is DROPPED else value,
+            error=self.errors.get(ticket),
+            attempts=self.attempts.get(ticket, 1) if started else 0,
+            waited=max(0.0, began - ready) if started and ready != NEVER else 0.0,
+            duration=max(0.0, self.ended[ticket] - began) if started else 0.0,
+            worker=self.workers[ticket],
+            first_cause=self.causes.get(ticket),
+            kept=value is not DROPPED or self.state[ticket] != SUCCEEDED,
+        )
+
+    def state_of(self, ticket: int) -> State:
+        """How a task has ended, as people say it."""
+        state = self.state[ticket]
+        if state == SUCCEEDED:
+            return "succeeded"
+        if state == SKIPPED:
+            return "skipped"
+        if state == FAILED:
+            return state_of_error(self.errors[ticket])
+        return "cancelled"

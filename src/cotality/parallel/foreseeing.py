@@ -1,0 +1,58 @@
+"""What a front door may ask about tasks that have not run: where they would run, and whether they can be sent there.
+
+Like :mod:`cotality.parallel.building`, for front doors and not for users. What is needed to answer is imported when
+somebody asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotality.parallel._execution import lane_for
+
+__all__ = ["culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
+
+
+def usable_cpus() -> int:
+    """How many processors are really ours, by affinity and quota."""
+    from cotality.parallel._backends.cpus import cpu_count
+
+    return cpu_count()
+
+
+def default_workers(backend: Any) -> int | None:
+    """How many workers a backend has when nobody says; None for a pool, which only itself knows."""
+    from cotality.parallel._backends.cpus import process_width, thread_width
+    from cotality.parallel._backends.event_loop import MOST_AT_ONCE
+
+    if backend == "threads":
+        return thread_width()
+    if backend == "processes":
+        return process_width()
+    return {"asyncio": MOST_AT_ONCE, "serial": 1}.get(backend) if isinstance(backend, str) else None
+
+
+def pickled_size(value: object) -> int | None:
+    """How many bytes of a value would be sent to a process; None if it can not be sent."""
+    from cotality.parallel._backends.processes.codec import dump
+
+    try:
+        data, buffers = dump(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        # To pickle runs the value's own code.
+        return None
+    return len(data) + sum(buffer.nbytes for buffer in buffers)
+
+
+def culprit(value: object, path: str) -> str:
+    """What exactly in a value can not be sent.
+
+    Parameters:
+        value: The value.
+        path: What it is called.
+    """
+    from cotality.parallel._backends.processes.explain import culprit
+
+    return culprit(value, path)

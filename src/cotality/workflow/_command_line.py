@@ -1,0 +1,249 @@
+"""The command line: runs, explains and draws a workflow that a module holds, for a shell, a cron job, a container."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from enum import Enum
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+
+from cotality.parallel.building import hints_of
+from cotality.workflow._workflow import Workflow
+
+SUCCEEDED, FAILED, UNUSABLE, TIMED_OUT, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_DESCRIPTION = """\
+Run a workflow, or look at it.
+
+exit codes:
+  0    every task succeeded
+  1    tasks failed, or the module raised an error
+  2    the command, the module or a parameter can not be used
+  3    the run took longer than its timeout
+  4    the run was cancelled
+  130  interrupted by Ctrl-C
+"""
+
+
+class Unusable(Exception):
+    """What the user has given can not be used, and why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters:
+        arguments: What stands behind the command; None: those of this process.
+
+    Returns:
+        The exit code.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        code: int = given.command(given)
+    except Unusable as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "cotality-workflow", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    run = _command(commands, "run", _run, "run a workflow and say how it went")
+    explain = _command(
+        commands, "explain", _explain, "say what a run would do; exit code 1 if something will not go well"
+    )
+    for command in (run, explain):
+        command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
+        command.add_argument("--backend", choices=["threads", "processes", "serial", "asyncio"], help="where tasks run")
+        command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
+    run.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
+    draw = _command(commands, "draw", _draw, "print a picture of a workflow")
+    draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, command: Callable[[argparse.Namespace], int], description: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=description, description=description)
+    parser.set_defaults(command=command)
+    parser.add_argument(
+        "workflow",
+        metavar="MODULE:FLOW",
+        help="a module, or the path of a Python file, and in it a Workflow or a function that returns one",
+    )
+    parser.add_argument(
+        "--param",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="an argument of that function, converted as it is annotated; may be given more than once",
+    )
+    return parser
+
+
+def _run(given: argparse.Namespace) -> int:
+    flow = _workflow(given)
+    try:
+        stream = flow.stream(raise_failures=False, progress=given.progress, **_options(given))
+    except (TypeError, ValueError) as error:
+        raise Unusable(str(error)) from None
+    with stream:
+        for _outcome in stream:
+            pass
+    print(stream.run.summary())
+    return {"succeeded": SUCCEEDED, "timed out": TIMED_OUT, "cancelled": CANCELLED}.get(stream.run.state, FAILED)
+
+
+def _explain(given: argparse.Namespace) -> int:
+    flow = _workflow(given)
+    try:
+        told = flow.explain(**_options(given))
+    except (TypeError, ValueError) as error:
+        raise Unusable(str(error)) from None
+    print(told)
+    return FAILED if told.problems else SUCCEEDED
+
+
+def _draw(given: argparse.Namespace) -> int:
+    flow = _workflow(given)
+    try:
+        drawing = flow.draw()
+        print(drawing.svg() if given.format == "svg" else drawing.dot if given.format == "dot" else drawing.mermaid)
+    except (ValueError, FileNotFoundError) as error:
+        raise Unusable(str(error)) from None
+    return SUCCEEDED
+
+
+def _options(given: argparse.Namespace) -> Any:
+    chosen = {"max_workers": given.workers, "backend": given.backend, "timeout": given.timeout}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+# The workflow --------------------------------------------------------------------------------------------------------
+
+
+def _workflow(given: argparse.Namespace) -> Workflow:
+    place, parameters = given.workflow, _parameters(given.param)
+    module_name, colon, name = place.rpartition(":")
+    if not colon or not module_name or not name:
+        raise Unusable(f"{place!r} is not MODULE:FLOW, such as nightly:flow or jobs/nightly.py:flow")
+    found = _module(module_name).get(name)
+    if found is None:
+        raise Unusable(f"{module_name} has nothing that is called {name!r}")
+    if not isinstance(found, Workflow) and callable(found):
+        found = found(**_converted(found, name, parameters))
+    elif parameters:
+        raise Unusable(f"{name} is not a function, so there is nothing that --param could be given to")
+    if not isinstance(found, Workflow):
+        raise Unusable(f"{name} is not a workflow, nor a function that returns one, but of type {type(found).__name__}")
+    return found
+
+
+def _module(name: str) -> dict[str, Any]:
+    """What a module holds. Errors that it raises itself are its own, with their traceback."""
+    if name.endswith(".py") or "/" in name:
+        return _file(Path(name))
+    # As with ``python -m``, modules of the folder that the command is called in are found.
+    sys.path.insert(0, str(Path.cwd()))
+    if not _is_known(name):
+        raise Unusable(f"there is no module {name!r} here: give its dotted name, or the path of a file")
+    return vars(import_module(name))
+
+
+def _is_known(name: str) -> bool:
+    if name.startswith("."):
+        return False
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError as error:
+        # To look for it imports its packages: another module that these miss is an error of their own.
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        return False
+    except ValueError:
+        return False
+
+
+def _file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise Unusable(f"there is no file {path}")
+    if not path.stem.isidentifier():
+        raise Unusable(f"{path.name} can not be imported: its name must be a Python identifier")
+    # Imported by its name, so that worker processes find its functions as well.
+    sys.path.insert(0, str(path.resolve().parent))
+    module = import_module(path.stem)
+    if module.__file__ is None or not path.samefile(module.__file__):
+        raise Unusable(f"{path} can not be imported: there is another module {path.stem!r}; give the file another name")
+    return vars(module)
+
+
+# Its parameters ------------------------------------------------------------------------------------------------------
+
+
+def _parameters(given: Sequence[str]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name.isidentifier():
+            raise Unusable(f"--param {each!r} is not NAME=VALUE")
+        parameters[name] = value
+    return parameters
+
+
+def _converted(function: Callable[..., Any], name: str, given: dict[str, str]) -> dict[str, Any]:
+    """The arguments of a function, from their texts."""
+    hints = hints_of(function)
+    arguments = {parameter: _convert(parameter, value, hints.get(parameter, str)) for parameter, value in given.items()}
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise Unusable(f"{name} {inspect.signature(function)}: {error}; give --param NAME=VALUE") from None
+    return arguments
+
+
+def _convert(name: str, text: str, hint: Any) -> Any:
+    """A text as a value of a type.
+
+    Raises:
+        Unusable: it is none.
+    """
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        if len(kinds) == 1:
+            return None if text.lower() == "none" else _convert(name, text, kinds[0])
+    if origin is Literal:
+        by_text = {str(value): value for value in get_args(hint)}
+        return by_text[text] if text in by_text else _refuse(name, f"one of {', '.join(by_text)}")
+    if hint is bool:
+        known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        return known[text.lower()] if text.lower() in known else _refuse(name, "true or false")
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        members = hint.__members__
+        return members[text] if text in members else _refuse(name, f"one of {', '.join(members)}")
+    if hint in (int, float, Path):
+        try:
+            return hint(text)
+        except ValueError:
+            _refuse(name, f"of type {hint.__name__}")
+    if hint in (str, Any, object):
+        return text
+    raise Unusable(f"parameter {name} can not be given as text: it is annotated with {hint}")
+
+
+def _refuse(name: str, wanted: str) -> NoReturn:
+    raise Unusable(f"parameter {name} must be {wanted}")

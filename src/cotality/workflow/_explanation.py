@@ -1,0 +1,133 @@
+"""What a run of a workflow would do, told without running anything."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from cotality.parallel import Limit, Mapped, Task
+from cotality.parallel.building import is_gathering, needs_of
+from cotality.parallel.foreseeing import culprit, default_workers, lane_for, pickled_size, usable_cpus
+
+MOST_PICKLED = 100
+"""Of how many tasks of one name the arguments are pickled, to see whether they can be and how large they are."""
+
+
+class Explanation:
+    """What a run of a workflow would do, as ``Workflow.explain`` tells it; ``print`` shows it.
+
+    Attributes:
+        tasks: How many tasks there are; those that maps will make are not known yet.
+        maps: How many maps.
+        places: How many tasks of each name run on each backend.
+        widths: How many tasks could run at once at each step, if there were workers enough; the longest path through
+            the workflow has as many tasks as there are steps.
+        sizes: The bytes of the largest arguments of each name, of tasks that run in processes.
+        workers: How many workers the workflow's own backend has; None for a pool, which only itself knows.
+        problems: What will fail, or can not go well, a line each.
+        remarks: What is good to know.
+
+    Example:
+        >>> from cotality.workflow import Workflow, task
+        >>> @task
+        ... def half(number: int) -> float:
+        ...     return number / 2
+        >>> flow = Workflow("halves", max_workers=2)
+        >>> _ = flow.add(half(6))
+        >>> print(flow.explain())
+        halves: 1 task, at most 1 at once, 1 one after another; 2 workers
+          threads
+            half × 1
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nodes: Sequence[Task[Any] | Mapped[Any]],
+        backend: Any,
+        max_workers: int | None,
+        timeout: float | None,
+    ) -> None:
+        self.name = name
+        tasks = [node for node in nodes if isinstance(node, Task) and not is_gathering(node)]
+        self.tasks, self.maps = len(tasks), sum(isinstance(node, Mapped) for node in nodes)
+        self.places: dict[str, Counter[str]] = defaultdict(Counter)
+        self.widths = _widths(nodes)
+        self.sizes: dict[str, int] = {}
+        self.workers = max_workers or default_workers(backend)
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        looked_at: Counter[str] = Counter()
+        for task in tasks:
+            place = lane_for(task, backend)
+            where = place if isinstance(place, str) else type(place).__name__
+            self.places[where][task.name] += 1
+            if where in ("processes", "ProcessExecutor") and looked_at[task.name] < MOST_PICKLED:
+                looked_at[task.name] += 1
+                self._look_at_arguments(task)
+        self._look_at_limits(tasks, timeout)
+        if backend == "processes" and (self.workers or 0) > usable_cpus():
+            self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
+
+    def _look_at_arguments(self, task: Task[Any]) -> None:
+        wired = {place for place, _template in task.wired or task.wiring()}
+        size = 0
+        for place, value in [*enumerate(task.positional), *task.arguments.items()]:
+            if place in wired:
+                continue
+            bytes_ = pickled_size(value)
+            if bytes_ is None:
+                self._add_problem(
+                    f"{task.name} can not be sent to a process: {culprit(value, f'its argument {place}')}"
+                )
+            else:
+                size += bytes_
+        self.sizes[task.name] = max(size, self.sizes.get(task.name, 0))
+
+    def _look_at_limits(self, tasks: Sequence[Task[Any]], timeout: float | None) -> None:
+        used: Counter[Limit] = Counter(limit for task in tasks for limit in task.options.limits)
+        for limit, number in used.items():
+            if limit.per_second is None:
+                continue
+            least = (-(-number // limit.starts) - 1) * limit.seconds
+            told = f"the limit {limit.name} lets {number:,} tasks start within {least:,.0f} s at best"
+            if timeout is not None and least > timeout:
+                self.problems.append(f"{told}, and the run may take {timeout:g} s")
+            elif least >= 1:
+                self.remarks.append(told)
+
+    def _add_problem(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def __str__(self) -> str:
+        maps = f" and {self.maps:,} map{'s' * (self.maps > 1)}" if self.maps else ""
+        workers = "" if self.workers is None else f"; {self.workers:,} worker{'s' * (self.workers != 1)}"
+        lines = [
+            f"{self.name}: {self.tasks:,} task{'s' * (self.tasks != 1)}{maps}, "
+            f"at most {max(self.widths, default=0):,} at once, {len(self.widths):,} one after another{workers}"
+        ]
+        for where, names in self.places.items():
+            lines.append(f"  {where}")
+            lines += [f"    {name} × {number:,}{self._size(name)}" for name, number in names.items()]
+        lines += [f"  remark: {remark}" for remark in self.remarks]
+        lines += [f"  problem: {problem}" for problem in self.problems]
+        return "\n".join(lines)
+
+    def _size(self, name: str) -> str:
+        return f", arguments up to {self.sizes[name]:,} bytes" if name in self.sizes else ""
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.name!r}: {self.tasks} tasks, {len(self.problems)} problems>"
+
+
+def _widths(nodes: Sequence[Task[Any] | Mapped[Any]]) -> list[int]:
+    """How many nodes have as many before them on their longest path, for each such number."""
+    steps: dict[Any, int] = {}
+    for node in nodes:
+        step = max((steps[need] for need in needs_of(node)), default=-1)
+        # What only puts results together takes no step of its own.
+        steps[node] = step if is_gathering(node) else step + 1
+    widths = Counter(step for node, step in steps.items() if not is_gathering(node))
+    return [widths[step] for step in range(len(widths))]

@@ -1,0 +1,367 @@
+"""``@task``: from a function to a factory of tasks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
+
+from cotality.parallel import Mapped, Reference, Task, TaskOptions
+from cotality.parallel.building import DEFAULTS, Options, Wire, alive, weave, wire_of
+from cotality.parallel.errors import ArgumentError, ReferenceMisuse
+from cotality.workflow._binder import Binder, Bound
+from cotality.workflow._hints import UNKNOWN, describe, fits, fits_fully, misfit
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+S = TypeVar("S")
+Q = ParamSpec("Q")
+
+_PLAIN = frozenset({int, float, bool, type(None), complex, str, bytes})
+"""Types whose values hold no references."""
+_NODES: frozenset[type] = frozenset({Task, Mapped})
+
+
+class _Core(Generic[R]):
+    """What all factories of one function share.
+
+    Attributes:
+        function: The user's function.
+        checked: The same, but it checks its arguments: called with what other tasks have given.
+        fully: The same, looking at everything in the built-in containers.
+    """
+
+    def __init__(self, function: Callable[..., R]) -> None:
+        self.function = function
+        # Each is found in a worker by the function's name and the chain of what it wraps.
+        self.checked = self._checking(function, full=False)
+        self.fully = self._checking(self.checked, full=True)
+        self._binder: Binder | None = None
+        self.fitting: dict[tuple[int, str | int], Any] = {}
+        """Whose results are known to fit which argument."""
+
+    @property
+    def binder(self) -> Binder:
+        if self._binder is None:
+            self._binder = Binder(self.function)
+        return self._binder
+
+    def _checking(self, wrapped: Callable[..., Any], *, full: bool) -> Callable[..., R]:
+        @functools.wraps(wrapped)
+        def checked(*args: Any, **kwargs: Any) -> R:
+            bound: Bound | None = None
+            try:
+                bound = self.binder.checked(*args, **kwargs)
+            except Exception:
+                # As when a task is made: nothing may be raised here.
+                pass
+            if bound is None:
+                bound = self.explain(args, kwargs)
+            if full:
+                self.check_fully(*bound)
+            return self.function(*args, **kwargs)
+
+        return checked
+
+    def bind_unchecked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        """The arguments of a call, whatever their types.
+
+        Raises:
+            ArgumentError: one is missing or too many.
+        """
+        try:
+            return self.binder.unchecked(*args, **kwargs)
+        except TypeError as error:
+            problem = str(error)
+        raise ArgumentError(f"in task {self.binder.name}: {problem}")
+
+    def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        """Say what is wrong with the arguments; gives them if it is only that references are among them.
+
+        Raises:
+            ArgumentError: one is missing, too many, or of the wrong type.
+        """
+        arguments, positional = self.bind_unchecked(args, kwargs)
+        places: list[tuple[str | int, Any]] = [*arguments.items(), *enumerate(positional)]
+        for place, value in places:
+            hint = self.binder.hint_at(place)
+            _refuse_nodes([value])
+            if type(value) is Reference or fits(value, hint):
+                continue
+            template = weave(value)[0] if alive else value
+            found = misfit(template, hint)
+            if found is not None:
+                raise self.mismatch(place, hint, found)
+        return arguments, positional
+
+    def bind_fully(self, /, *args: Any, **kwargs: Any) -> Bound:
+        """Bind and check, looking at everything in the built-in containers.
+
+        Raises:
+            ArgumentError: one is missing, too many, or of the wrong type.
+        """
+        bound = self.explain(args, kwargs)
+        self.check_fully(*bound)
+        return bound
+
+    def check_wires(self, place: str | int, template: Any) -> None:
+        """Compare what other tasks are annotated to give with what an argument is annotated to be.
+
+        Raises:
+            ArgumentError: it can not fit.
+        """
+        hint = self.binder.hint_at(place)
+        found = misfit(template, hint)
+        if found is not None:
+            raise self.mismatch(place, hint, found)
+        if type(template) is Wire and _is_whole_result(template):
+            # By its identity: a callable object need not have a hash. It is kept, so no other will have the same.
+            function = template.task.callback_function
+            self.fitting[id(function), place] = function
+
+    def mismatch(self, place: str | int, hint: Any, found: str) -> ArgumentError:
+        """The error of an argument that does not fit."""
+        name = self.binder.name_at(place)
+        return ArgumentError(f"in task {self.binder.name}: argument {name!r} must be {describe(hint)}, not {found}")
+
+    def check_fully(self, arguments: dict[str, Any], positional: tuple[Any, ...]) -> None:
+        """Look at everything in the built-in containers.
+
+        Raises:
+            ArgumentError: something does not fit.
+        """
+        places: list[tuple[str | int, Any]] = [*arguments.items(), *enumerate(positional)]
+        for place, value in places:
+            hint = self.binder.hint_at(place)
+            if hint is UNKNOWN or type(value) is Reference:
+                continue
+            template = weave(value)[0] if alive else value
+            found = misfit(template, hint, fits_fully)
+            if found is not None:
+                raise self.mismatch(place, hint, found)
+
+
+class TaskFactory(Generic[P, R]):
+    """What ``@task`` makes of a function: calling it plans a call instead of making it.
+
+    Example:
+        >>> from cotality.workflow import task
+        >>> @task
+        ... def add(left: int, right: int = 1) -> int:
+        ...     return left + right
+        >>> add(2)
+        <Task add(left=…)>
+        >>> add.call(2)
+        3
+        >>> add.options(name="plus one", retries=2)(2).name
+        'plus one'
+    """
+
+    __wrapped__: Callable[P, R]
+    __qualname__: str
+
+    def __init__(
+        self, function: Callable[P, R], options: Options = DEFAULTS, core: _Core[R] | None = None, bound: Any = None
+    ) -> None:
+        self._core = core or _Core(function)
+        self._options = options
+        self._bound = bound
+        self.__qualname__ = self._core.function.__class__.__qualname__
+        functools.update_wrapper(self, function)
+        self.__wrapped__ = self._core.fully
+        validate = options.validate
+        self._checked = {"off": None, "fast": self._core.checked, "full": self._core.fully}[validate]
+        self._raw = self._core.function
+        self._loose = True
+        self._bind: Callable[..., Bound] | None = None
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """Plan a call: bind and check the arguments, which may be references to what other tasks will give.
+
+        Raises:
+            ArgumentError: an argument is missing, too many, or of the wrong type.
+            ReferenceMisuse: a task was given where its output belongs.
+        """
+        bind = self._bind or self._prepare()
+        bound: Bound | None = None
+        try:
+            bound = bind(*args, **kwargs)
+        except Exception:
+            # What beartype raises shows the value: nothing may be raised here, or it would be kept as the context.
+            pass
+        if bound is None:
+            bound = self._explain(args, kwargs)
+        arguments, positional = bound
+        if alive:
+            return self._wire(arguments, positional)
+        if self._loose and not _NODES.isdisjoint(map(type, (*arguments.values(), *positional))):
+            _refuse_nodes([*arguments.values(), *positional])
+        return Task.bound(self._raw, arguments, positional, self._options, self._checked, ())
+
+    def _prepare(self) -> Callable[..., Bound]:
+        """Make what binds and checks, when a task is made for the first time."""
+        core, mode = self._core, self._options.validate
+        bind = core.binder.unchecked if mode == "off" else core.binder.checked if mode == "fast" else core.bind_fully
+        self._loose = mode == "off" or core.binder.loose
+        self._bind = bind if self._bound is None else functools.partial(bind, self._bound)
+        return self._bind
+
+    def _explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        given = args if self._bound is None else (self._bound, *args)
+        if self._options.validate == "off":
+            return self._core.bind_unchecked(given, kwargs)
+        bound = self._core.explain(given, kwargs)
+        if self._options.validate == "full":
+            self._core.check_fully(*bound)
+        return bound
+
+    def _wire(self, arguments: dict[str, Any], positional: tuple[Any, ...]) -> Task[R]:
+        """A task whose arguments may hold references: they become wires, whose types are checked."""
+        wired: list[tuple[str | int, Any]] = []
+        for name, value in arguments.items():
+            if type(value) not in _PLAIN:
+                template = self._woven(name, value)
+                if template is not value:
+                    arguments[name] = template
+                    wired.append((name, template))
+        if positional:
+            templates = [self._woven(place, value) for place, value in enumerate(positional)]
+            wired += [
+                (place, template) for place, template in enumerate(templates) if template is not positional[place]
+            ]
+            positional = tuple(templates)
+        return Task.bound(self._raw, arguments, positional, self._options, self._checked, tuple(wired))
+
+    def _woven(self, place: str | int, value: Any) -> Any:
+        """An argument with wires in the place of its references; itself, if it has none."""
+        core = self._core
+        if type(value) is Reference:
+            template: Any = wire_of(value)
+            if _is_whole_result(template) and (id(template.task.callback_function), place) in core.fitting:
+                return template
+        else:
+            _refuse_nodes([value])
+            template, wires = weave(value)
+            if not wires:
+                return value
+        if self._checked is not None:
+            core.check_wires(place, template)
+        return template
+
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function: for tests, for the debugger, and inside of other tasks."""
+        if self._bound is not None:
+            return self._core.function(self._bound, *args, **kwargs)
+        return self._core.function(*args, **kwargs)
+
+    def options(self, **options: Unpack[TaskOptions]) -> TaskFactory[P, R]:
+        """A factory of the same function with these options on top of its own.
+
+        Parameters:
+            options: See :class:`~cotality.parallel.TaskOptions`.
+
+        Raises:
+            TypeError, ValueError: an option that does not exist or can not have this value.
+        """
+        return self._twin(self._options.updated(dict(options)), self._bound)
+
+    def _twin(self, options: Options, bound: Any) -> TaskFactory[Any, R]:
+        return TaskFactory(self._core.function, options, self._core, bound)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self: TaskFactory[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> TaskFactory[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: a factory with its first argument given."""
+        return self if instance is None or self._bound is not None else self._twin(self._options, instance)
+
+    def __repr__(self) -> str:
+        return f"<task {self._core.binder.name if self._core._binder else self.__qualname__}>"
+
+    def __reduce__(self) -> Any:
+        # By reference where the name leads here: what is in a worker is the very factory of its module.
+        if _leads_to(self):
+            return self.__qualname__
+        return _rebuilt, (self._core.function, self._options, self._bound)
+
+
+def _rebuilt(function: Callable[..., Any], options: Options, bound: Any) -> TaskFactory[..., Any]:
+    return TaskFactory(function, options, None, bound)
+
+
+def _leads_to(factory: TaskFactory[..., Any]) -> bool:
+    found: Any = sys.modules.get(factory.__module__)
+    for part in factory.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is factory and factory.__module__ != "__main__"
+
+
+def _is_whole_result(wire: Wire) -> bool:
+    """Whether a wire stands for all that a task gives: then the next one from the same function is alike."""
+    return not wire.path and wire.kind == "output" and type(wire.task) is Task
+
+
+def _refuse_nodes(given: list[Any]) -> None:
+    for value in given:
+        if type(value) is Task:
+            raise ReferenceMisuse(f"a task was given where its output belongs: pass its .output ({value.name})")
+        if type(value) is Mapped:
+            raise ReferenceMisuse(f"a map was given where its outputs belong: pass its .outputs ({value.name})")
+
+
+@overload
+def task(function: Callable[P, R], /) -> TaskFactory[P, R]: ...
+@overload
+def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], TaskFactory[P, R]]: ...
+def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
+    """Turn a function into a factory of tasks.
+
+    The annotations that the function has are all it needs: they are checked by mypy and pyright in the editor, when a
+    task is made, when it is wired to another one, and by value before it is called.
+
+    Parameters:
+        function: The function; ``async def`` too. Without it, a decorator with options is returned.
+        options: See :class:`~cotality.parallel.TaskOptions`.
+
+    Raises:
+        TypeError: something that can not be a task, or an option that does not exist.
+        ValueError: an option out of its range.
+
+    Example:
+        >>> from cotality.workflow import Workflow
+        >>> @task
+        ... def double(number: int) -> int:
+        ...     return 2 * number
+        >>> @task(retries=3, timeout=10)
+        ... def add(left: int, right: int) -> int:
+        ...     return left + right
+        >>> flow = Workflow()
+        >>> total = flow.add(add(double(1).output, double(2).output))
+        >>> flow.run()[total]
+        6
+    """
+    settings = DEFAULTS.updated(dict(options)) if options else DEFAULTS
+    if function is None:
+        return functools.partial(_decorate, options=settings)
+    return _decorate(function, settings)
+
+
+def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
+    if isinstance(function, (classmethod, staticmethod)):
+        kind = type(function).__name__
+        raise TypeError(f"put @task inside of @{kind}, that is below it")
+    if isinstance(function, TaskFactory):
+        raise TypeError(f"{function!r} is a task already: use .options(…) to change its options")
+    if not callable(function):
+        raise TypeError(f"@task needs a function, not {type(function).__name__}")
+    if inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{function.__qualname__} is an async generator, whose results have no end that could be awaited: "
+            "return a list, or make a task per item with flow.map"
+        )
+    return TaskFactory(function, options)

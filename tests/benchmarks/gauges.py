@@ -1,0 +1,101 @@
+"""Clocks and memory, as the system reports them (Linux)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from tests.benchmarks.work import spin
+
+MEGABYTE = 1_000_000
+SAMPLE_SECONDS = 0.005
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """How long a call takes."""
+    before = time.perf_counter()
+    action()
+    return time.perf_counter() - before
+
+
+def seconds_per_loop() -> float:
+    """What one turn of ``spin`` costs in this process when nothing interrupts it."""
+    turns = 200_000
+    return min(seconds(lambda: spin(turns)) for _ in range(5)) / turns
+
+
+def resident() -> float:
+    """The resident set of this process, in MB."""
+    return _status("VmRSS")
+
+
+def peak_resident() -> float:
+    """The largest resident set this process has had, in MB."""
+    return _status("VmHWM")
+
+
+def _status(field: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024 / MEGABYTE
+    raise LookupError(field)
+
+
+class PeakOfTree:
+    """The most that ``resident_tree`` is during a ``with`` block, in MB.
+
+    Sampled by a thread, so what comes and goes within a few milliseconds is missed, and what is timed should be timed
+    without it.
+    """
+
+    def __enter__(self) -> PeakOfTree:
+        self.peak = resident_tree()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self.peak = max(self.peak, resident_tree())
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            self.peak = max(self.peak, resident_tree())
+
+
+def resident_tree() -> float:
+    """What this process and its descendants hold, in MB: a page that several of them map counts once (``Pss``)."""
+    return sum(_pss(pid) for pid in _tree()) / MEGABYTE
+
+
+def _pss(pid: int) -> int:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        # It has ended since it was listed.
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+
+
+def _tree() -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                # The name in parentheses may hold anything; the parent is the second word after it.
+                parent = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry))
+    found = [os.getpid()]
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found

@@ -1,0 +1,195 @@
+"""The command line, as a shell calls it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+SECONDS = 60
+
+NIGHTLY = """
+import enum, time
+from pathlib import Path
+from typing import Literal
+from cotality.workflow import Workflow, task
+
+class Colour(enum.Enum):
+    RED = 1
+
+@task
+def half(number: int) -> float:
+    return number / 2
+
+@task
+def refuse(number: int) -> None:
+    raise ValueError("no")
+
+@task
+async def sleep() -> None:
+    import asyncio
+    print("asleep", flush=True)
+    await asyncio.sleep(60)
+
+def flow(
+    count: int = 1, *, share: float | None = None, where: Path = Path("."), colour: Colour = Colour.RED,
+    mode: Literal["fast", "slow"] = "fast", dry: bool = False, fails: bool = False,
+) -> Workflow:
+    made = Workflow("nightly", failure="finish")
+    made.map(half, range(count))
+    if fails:
+        made.add(refuse(1))
+    if not dry:
+        Path("said").write_text(f"{count!r} {share!r} {where!r} {colour!r} {mode!r}")
+    return made
+
+ready = Workflow("ready", backend="processes")
+ready.add(half(6))
+endless = Workflow("endless")
+endless.add(sleep())
+seven = 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "nightly.py").write_text(dedent(NIGHTLY))
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "queue.py").write_text("flow = None")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("import a_module_that_it_misses")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('of its own')")
+    return tmp_path
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cotality.workflow", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@pytest.mark.parametrize("module", ["nightly", "nightly.py", "./nightly.py"])
+def test_a_workflow_runs(folder: Path, module: str) -> None:
+    ended = call(folder, "run", f"{module}:ready")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("ready: succeeded in ")
+    assert "1 succeeded" in ended.stdout
+
+
+def test_a_file_elsewhere_runs_in_processes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ended = call(tmp_path_factory.mktemp("elsewhere"), "run", f"{folder / 'nightly.py'}:ready")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_parameters_are_converted_as_they_are_annotated(folder: Path) -> None:
+    given = {"count": "3", "share": "0.5", "where": "a/b", "colour": "RED", "mode": "slow"}
+    ended = call(
+        folder, "run", "nightly:flow", *(part for each in given.items() for part in ("--param", "=".join(each)))
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "3 succeeded" in ended.stdout
+    assert (folder / "said").read_text() == "3 0.5 PosixPath('a/b') <Colour.RED: 1> 'slow'"
+
+
+def test_failures_are_told_and_are_the_exit_code(folder: Path) -> None:
+    ended = call(folder, "run", "nightly:flow", "--param", "fails=yes", "--backend", "serial")
+    assert ended.returncode == 1
+    assert "failed: refuse (index 1): ValueError: no" in ended.stdout
+    assert ended.stderr == ""
+
+
+def test_a_timeout_has_an_exit_code_of_its_own(folder: Path) -> None:
+    ended = call(folder, "run", "nightly:endless", "--timeout", "0.2")
+    assert ended.returncode == 3
+    assert "endless: timed out" in ended.stdout
+
+
+def test_an_interrupt_ends_it(folder: Path) -> None:
+    command = [sys.executable, "-m", "cotality.workflow", "run", "nightly:endless"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asleep\n"
+        os.kill(process.pid, signal.SIGINT)
+        _out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (130, "interrupted\n")
+
+
+def test_progress(folder: Path) -> None:
+    ended = call(folder, "run", "nightly:flow", "--progress", "--workers", "2")
+    assert ended.returncode == 0
+    assert ended.stderr.startswith("nightly: 1/1 tasks")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nightly"], "'nightly' is not MODULE:FLOW, such as nightly:flow or jobs/nightly.py:flow"),
+        (["nowhere:flow"], "there is no module 'nowhere' here: give its dotted name, or the path of a file"),
+        (["no/where.py:flow"], "there is no file no/where.py"),
+        (["nightly:nothing"], "nightly has nothing that is called 'nothing'"),
+        (["nightly:seven"], "seven is not a workflow, nor a function that returns one, but of type int"),
+        (
+            ["nightly:ready", "--param", "a=1"],
+            "ready is not a function, so there is nothing that --param could be given to",
+        ),
+        (["nightly:flow", "--param", "count=many"], "parameter count must be of type int"),
+        (["nightly:flow", "--param", "dry=maybe"], "parameter dry must be true or false"),
+        (["nightly:flow", "--param", "mode=odd"], "parameter mode must be one of fast, slow"),
+        (["nightly:flow", "--param", "colour=BLUE"], "parameter colour must be one of RED"),
+        (["nightly:flow", "--param", "count"], "--param 'count' is not NAME=VALUE"),
+        (
+            ["jobs/queue.py:flow"],
+            "jobs/queue.py can not be imported: there is another module 'queue'; give the file another name",
+        ),
+        ([".nightly:flow"], "there is no module '.nightly' here: give its dotted name, or the path of a file"),
+        (["nightly:ready", "--workers", "0"], "max_workers must be"),
+    ],
+)
+def test_what_can_not_be_used_is_said_in_a_line(folder: Path, arguments: list[str], message: str) -> None:
+    ended = call(folder, "run", *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {message}")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+def test_an_unknown_parameter_shows_what_there_is(folder: Path) -> None:
+    ended = call(folder, "run", "nightly:flow", "--param", "size=3")
+    assert ended.returncode == 2
+    assert "flow (count: int = 1" in ended.stderr
+    assert "'size'" in ended.stderr
+
+
+def test_an_error_of_the_module_keeps_its_traceback(folder: Path) -> None:
+    ended = call(folder, "run", "broken:flow")
+    assert ended.returncode == 1
+    assert "broken.py" in ended.stderr
+    assert ended.stderr.endswith("RuntimeError: of its own\n")
+
+
+def test_what_a_package_misses_is_an_error_of_its_own(folder: Path) -> None:
+    ended = call(folder, "run", "package.flows:flow")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("ModuleNotFoundError: No module named 'a_module_that_it_misses'\n")
+
+
+def test_help(folder: Path) -> None:
+    assert "exit codes:" in call(folder, "--help").stdout
+    assert "--param NAME=VALUE" in call(folder, "run", "--help").stdout
+
+
+def test_explain(folder: Path) -> None:
+    ended = call(folder, "explain", "nightly:ready", "--workers", "2")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("ready: 1 task, at most 1 at once, 1 one after another; 2 workers\n  processes\n")
+
+
+def test_draw(folder: Path) -> None:
+    ended = call(folder, "draw", "nightly:flow")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == 'flowchart LR\n    n0["map of half"]\n'
+    assert call(folder, "draw", "nightly:flow", "--format", "dot").stdout.startswith("digraph {")

@@ -1,0 +1,105 @@
+"""What a run would do, without running anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from cotality.parallel import ProcessExecutor
+from cotality.workflow import Limit, Workflow, task
+
+calls: list[Any] = []
+
+
+@task
+def load(part: Any) -> int:
+    calls.append(part)
+    return 1
+
+
+@task
+def total(parts: list[int]) -> int:
+    calls.append(parts)
+    return sum(parts)
+
+
+@task
+async def fetch(page: int) -> int:
+    calls.append(page)
+    return page
+
+
+def test_where_how_wide_and_how_long() -> None:
+    flow = Workflow("totals", max_workers=3)
+    flow.add(total([load(part).output for part in range(10)]))
+    flow.add(load.options(backend="threads")(0))
+    pages = flow.map(fetch, [1, 2])
+    flow.gather(total(pages.outputs).output)
+    flow.add(fetch(1))
+    told = flow.explain(backend="processes")
+    assert (told.tasks, told.maps, told.workers) == (14, 1, 3)
+    assert {where: dict(names) for where, names in told.places.items()} == {
+        "processes": {"load": 10, "total": 2},
+        "threads": {"load": 1},
+        "asyncio": {"fetch": 1},
+    }
+    assert told.widths == [13, 2]
+    assert told.problems == []
+    assert str(told).startswith("totals: 14 tasks and 1 map, at most 13 at once, 2 one after another; 3 workers\n")
+    assert calls == []
+
+
+def test_what_can_not_be_sent_is_named_with_its_path_and_not_with_its_value() -> None:
+    flow = Workflow("locks", backend="processes")
+    flow.add(load({"secret": "s3cret", "settings": [1, threading.Lock()]}))
+    flow.add(load(lambda: 1))
+    (problem,) = flow.explain().problems
+    assert problem == "load can not be sent to a process: its argument part['settings'][1] (of type lock)"
+    assert "s3cret" not in str(flow.explain())
+    assert flow.explain(backend="threads").problems == []
+
+
+def test_a_pool_has_workers_of_its_own() -> None:
+    flow = Workflow("pooled")
+    flow.add(load(1))
+    with ProcessExecutor(max_workers=3) as pool:
+        told = flow.explain(backend=pool)
+    assert told.workers is None
+    assert str(told).splitlines()[:2] == ["pooled: 1 task, at most 1 at once, 1 one after another", "  ProcessExecutor"]
+
+
+def test_sizes_of_arguments() -> None:
+    flow = Workflow("sizes", backend="processes")
+    flow.add(load(b"x" * 10_000))
+    flow.add(load(b"x" * 1_000_000))
+    assert 1_000_000 < flow.explain().sizes["load"] < 1_001_000
+
+
+def test_a_limit_that_can_not_be_met() -> None:
+    api = Limit("api", per_second=10)
+    flow = Workflow("limits")
+    for part in range(101):
+        flow.add(load.options(limits=[api])(part))
+    assert flow.explain().remarks == ["the limit api lets 101 tasks start within 10 s at best"]
+    assert flow.explain(timeout=5).problems == [
+        "the limit api lets 101 tasks start within 10 s at best, and the run may take 5 s"
+    ]
+
+
+def test_a_long_chain_and_no_worker() -> None:
+    program = """
+import multiprocessing, threading
+from cotality.workflow import Workflow, task
+@task
+def step(number: int) -> int: return number
+last = step(0)
+for _ in range(50_000): last = step(last.output)
+flow = Workflow("chain", backend="processes")
+flow.add(last)
+told = flow.explain()
+assert len(told.widths) == 50_001 and max(told.widths) == 1
+assert threading.active_count() == 1 and not multiprocessing.active_children()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,76 @@
+"""Tasks and workflows in pickles: whole, by name, and flat."""
+
+from __future__ import annotations
+
+import pickle
+from typing import NamedTuple
+
+from cotality.parallel import Task
+from cotality.workflow import Workflow, task
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+@task
+def add(left: int, right: int = 1) -> int:
+    return left + right
+
+
+@task(validate="off")
+def first(pair: Pair) -> object:
+    return pair.left
+
+
+def again(thing: Task[int]) -> Task[int]:
+    copy: Task[int] = pickle.loads(pickle.dumps(thing))
+    return copy
+
+
+def test_a_decorated_task_comes_back_with_all_that_it_needs() -> None:
+    base = add(1)
+    copy = again(add(base.output, right=base.output).after(add(5)))
+    assert copy.callback_function is add.call.__self__._raw  # type: ignore[attr-defined]
+    left, right = copy.wires()
+    assert left.task is right.task
+    flow = Workflow()
+    flow.add(copy)
+    assert len(flow) == 3
+    assert flow.run()[copy] == 4
+
+
+def test_wires_inside_of_containers_and_parts_of_results_come_back() -> None:
+    pair = Task(divmod, {}, positional=(7, 2))
+    copy = again(first(Pair(pair.output[1], {"x": [pair.output]})))
+    flow = Workflow()
+    flow.add(copy)
+    assert flow.run()[copy] == 1
+
+
+def test_a_plain_task_with_a_reference_comes_back() -> None:
+    copy = again(Task(pow, {}, positional=(add(1).output, 10)))
+    flow = Workflow()
+    flow.add(copy)
+    assert flow.run()[copy] == 1024
+
+
+def test_a_workflow_comes_back_with_its_maps_options_and_what_it_keeps() -> None:
+    flow = Workflow("nightly", failure="finish")
+    base = flow.add(add(1))
+    flow.map(add, [base.output, 5])
+    copy = pickle.loads(pickle.dumps(flow))
+    assert (copy.name, len(copy)) == ("nightly", len(flow))
+    kept, mapped = copy
+    run = copy.run()
+    assert (run[kept], run[mapped]) == (2, [3, 6])
+
+
+def test_a_chain_of_a_hundred_thousand_is_no_deeper_than_one() -> None:
+    last = add(0)
+    for _ in range(100_000):
+        last = add(last.output)
+    flow = Workflow("chain")
+    flow.add(again(last))
+    assert len(flow) == 100_001

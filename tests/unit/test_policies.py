@@ -1,0 +1,81 @@
+"""Retry policies and options."""
+
+from __future__ import annotations
+
+import pytest
+
+from cotality.parallel import RetryPolicy, Task, run
+from cotality.parallel._data.policies import retry_policy
+
+
+def test_waits_grow_up_to_the_cap() -> None:
+    policy = RetryPolicy(attempts=10, wait=1, factor=3, max_wait=20, jitter=0)
+    assert [policy.wait_after(attempt, ValueError()) for attempt in (1, 2, 3, 4, 9)] == [1, 3, 9, 20, 20]
+
+
+def test_jitter_only_shortens_a_wait_and_by_no_more_than_its_share() -> None:
+    policy = RetryPolicy(attempts=10, wait=8, factor=1, jitter=0.25)
+    waits = [policy.wait_after(1, ValueError()) for _ in range(500)]
+    assert all(wait is not None and 6 <= wait <= 8 for wait in waits)
+    assert len(set(waits)) > 100
+
+
+def test_a_very_late_attempt_does_not_overflow() -> None:
+    assert RetryPolicy(attempts=10**6, wait=1, max_wait=5, jitter=0).wait_after(10**5, ValueError()) == 5
+
+
+def test_base_exceptions_are_not_retried_unless_asked() -> None:
+    assert RetryPolicy(attempts=3).wait_after(1, KeyboardInterrupt()) is None
+    assert RetryPolicy(attempts=3, on=BaseException, wait=1, jitter=0).wait_after(1, KeyboardInterrupt()) == 1
+
+
+def test_a_function_may_say_how_long_to_wait() -> None:
+    policy = RetryPolicy(attempts=3, on=lambda error: 7.5 if isinstance(error, OSError) else False)
+    assert policy.wait_after(1, OSError()) == 7.5
+    assert policy.wait_after(1, ValueError()) is None
+
+
+def test_a_function_may_say_zero_seconds() -> None:
+    assert RetryPolicy(attempts=3, on=lambda error: 0.0).wait_after(1, OSError()) == 0.0
+
+
+def test_retries_count_what_comes_after_the_first_attempt() -> None:
+    policy = retry_policy(3)
+    assert policy is not None
+    assert policy.attempts == 4
+    assert retry_policy(0) is None
+
+
+@pytest.mark.parametrize(
+    "bad", [{"attempts": 0}, {"attempts": 2, "wait": -1}, {"attempts": 2, "jitter": 2}, {"attempts": True}]
+)
+def test_numbers_out_of_range_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        RetryPolicy(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "message"),
+    [
+        ("max_workers", 0, ValueError, "max_workers must be greater than 0"),
+        ("max_workers", -3, ValueError, "max_workers must be greater than 0"),
+        ("max_workers", 1.5, TypeError, "max_workers must be greater than 0"),
+        ("max_workers", "2", TypeError, "max_workers must be greater than 0"),
+        ("max_workers", True, TypeError, "max_workers must be greater than 0"),
+        ("window", 0, ValueError, "window must be greater than 0"),
+        ("timeout", 0, ValueError, "timeout must be greater than 0"),
+        ("timeout", "soon", TypeError, "timeout must be a number"),
+        ("retries", -1, ValueError, "retries must not be negative"),
+        ("retries", "3", TypeError, "retries must be"),
+        ("backend", "thread", ValueError, "unknown backend 'thread'"),
+        ("backend", 7, TypeError, "backend must be"),
+        ("retry", 3, TypeError, "unknown option 'retry'"),
+    ],
+)
+def test_a_bad_option_is_an_error_before_anything_runs(
+    option: str, value: object, error: type[Exception], message: str
+) -> None:
+    ran: list[int] = []
+    with pytest.raises(error, match=message):
+        run([Task(ran.append, {}, positional=(1,))], **{option: value})  # type: ignore[call-overload]
+    assert ran == []

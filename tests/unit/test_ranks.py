@@ -1,0 +1,82 @@
+"""Which of the due tasks comes first: the one with the longest way to the end, by what has been learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cotality.parallel import Task
+from cotality.parallel._data.task_options import Options
+from cotality.parallel._scheduling.ranks import FIRST_LOOK, SHORTEST_SECONDS, Durations
+from tests.unit.graph_engine import failed, plan_of, succeeded, take
+
+SHORT, LONG = Options(name="short"), Options(name="long")
+
+
+def a_task(options: Options, *inputs: Task[Any]) -> Task[Any]:
+    return Task(max, {}, positional=tuple(task.output for task in inputs), options=options)
+
+
+def known(**seconds: float) -> Durations:
+    durations = Durations()
+    for name, length in seconds.items():
+        durations.learn(a_task(Options(name=name)), length)
+    return durations
+
+
+def taken(plan: Any) -> list[int]:
+    return [ticket for ticket, _call in take(plan)]
+
+
+def in_turn(tasks: Iterable[Task[Any]], durations: Durations) -> list[int]:
+    return taken(plan_of(*tasks, durations=durations))
+
+
+def test_the_longest_way_to_the_end_comes_first() -> None:
+    lone, head = a_task(SHORT), a_task(SHORT)
+    behind = a_task(LONG, head)
+    # By seconds, not by steps: three short ones behind each other are less than one long one.
+    other = a_task(SHORT)
+    chain = a_task(SHORT, a_task(SHORT, other))
+    plan = plan_of(lone, head, behind, other, chain, durations=known(short=1.0, long=10.0))
+    tickets = plan.graph.tickets
+    assert taken(plan) == [tickets[head], tickets[other], tickets[lone]]
+
+
+def test_nothing_is_put_before_another_as_long_as_nothing_is_known() -> None:
+    lone, head = a_task(SHORT), a_task(SHORT)
+    assert in_turn([lone, head, a_task(LONG, head)], Durations()) == [0, 1]
+
+
+def test_an_order_is_not_looked_for_where_it_can_gain_nothing() -> None:
+    lone, head = a_task(SHORT), a_task(SHORT)
+    nodes = [lone, head, a_task(LONG, head)]
+    assert in_turn(nodes, known(short=1.0)) == [0, 1], "all alike"
+    tiny = SHORTEST_SECONDS / 10
+    assert in_turn(nodes, known(short=tiny, long=2 * tiny)) == [0, 1], "too short"
+
+
+def test_durations_are_learnt_while_tasks_run_and_reorder_what_is_due() -> None:
+    first = [a_task(SHORT) for _ in range(FIRST_LOOK - 1)] + [a_task(LONG)]
+    gate = a_task(SHORT)
+    lone = a_task(SHORT).after(gate)
+    head = a_task(SHORT).after(gate)
+    behind = a_task(LONG, head)
+    durations = Durations()
+    plan = plan_of(*first, gate, lone, head, behind, durations=durations)
+    tickets = plan.graph.tickets
+    planned = take(plan)
+    for each in planned:
+        length = 10.0 if plan.graph.nodes[each[0]].name == "long" else 1.0
+        plan.settle([succeeded(each, 1, started=100.0, ended=100.0 + length)], now=110.0)
+    assert taken(plan) == [tickets[head], tickets[lone]]
+    assert durations.expected(behind) == 10.0
+
+
+def test_a_failure_teaches_nothing() -> None:
+    durations = Durations()
+    lone = a_task(LONG)
+    plan = plan_of(lone, a_task(SHORT, lone), durations=durations)
+    (planned,) = take(plan)
+    plan.settle([failed(planned, ValueError())], now=101.0)
+    assert durations.expected(lone) == 0.0

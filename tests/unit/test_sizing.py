@@ -1,0 +1,59 @@
+"""How batch and window follow the duration of tasks."""
+
+from __future__ import annotations
+
+from cotality.parallel import Task
+from cotality.parallel._data.messages import Ending
+from cotality.parallel._scheduling.sizing import BATCH_SECONDS, LARGEST_BATCH, Sizing
+
+TASK = Task(abs, {}, positional=(1,))
+
+
+def endings(*durations: float) -> list[Ending]:
+    return [((index, TASK), None, None, 0.0, duration, "worker") for index, duration in enumerate(durations)]
+
+
+def test_begins_with_single_tasks_and_two_a_worker() -> None:
+    sizing = Sizing(workers=4, reach=2048, window=None)
+    assert (sizing.batch, sizing.window) == (1, 8)
+
+
+def test_tiny_tasks_make_batches_grow_to_the_largest() -> None:
+    sizing = Sizing(workers=2, reach=2048, window=None)
+    sizes = []
+    for _ in range(12):
+        sizing.learn(endings(*[1e-6] * 20))
+        sizes.append(sizing.batch)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == LARGEST_BATCH
+    assert sizing.window == 2048
+
+
+def test_a_batch_carries_about_the_same_work_whatever_tasks_take() -> None:
+    for duration in (2e-5, 1e-4, 1e-3):
+        sizing = Sizing(workers=2, reach=2048, window=None)
+        for _ in range(20):
+            sizing.learn(endings(*[duration] * 5))
+        assert 0.5 * BATCH_SECONDS <= sizing.batch * duration <= BATCH_SECONDS
+
+
+def test_long_tasks_travel_alone() -> None:
+    sizing = Sizing(workers=2, reach=2048, window=None)
+    for _ in range(5):
+        sizing.learn(endings(0.5))
+    assert (sizing.batch, sizing.window) == (1, 4)
+
+
+def test_one_outlier_only_halves_the_batch() -> None:
+    sizing = Sizing(workers=2, reach=2048, window=None)
+    for _ in range(12):
+        sizing.learn(endings(*[1e-6] * 20))
+    sizing.learn(endings(2.0))
+    assert sizing.batch == LARGEST_BATCH // 2
+
+
+def test_a_window_that_was_asked_for_stays() -> None:
+    sizing = Sizing(workers=2, reach=2048, window=7)
+    for _ in range(12):
+        sizing.learn(endings(*[1e-6] * 20))
+    assert sizing.window == 7
