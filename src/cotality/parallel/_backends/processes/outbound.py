@@ -64,7 +64,7 @@ class Packed(NamedTuple):
 
     sendable: Sequence[Planned]
     columns: Columns
-    """The names are empty where each task is an item of its own."""
+    """There are no names where each task is an item of its own."""
     functions: dict[int, Function]
     loans: list[tuple[int, Sequence[Loan]]]
     failed: list[tuple[Planned, TransferError]]
@@ -83,7 +83,7 @@ class Outbound:
         """A batch as it travels; a task that can not is among the failures and not among the rest."""
         sendable: list[Planned] = []
         items: list[Item] = []
-        packed = Packed(sendable, ((), []), {}, [], [], [])
+        packed = Packed(sendable, (None, []), {}, [], [], [])
         before: Planned | None = None
         for planned in batch:
             task = planned[1]
@@ -123,7 +123,7 @@ class Outbound:
             if task.callback_function is function and not task.positional and type(task.arguments) is dict
         ]
         columns = by_column(arguments) if len(arguments) == len(batch) else None
-        if columns is None or not all(map(_as_they_are, columns[1])):
+        if columns is None or (columns[0] and not all(map(_as_they_are, columns[1]))):
             return None
         try:
             known = self.function_of(first)
