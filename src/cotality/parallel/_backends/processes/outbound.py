@@ -13,6 +13,7 @@ from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans
 from cotality.parallel._backends.processes.main_module import UnguardedScript
 from cotality.parallel._backends.processes.sealed import SealedResult
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
+from cotality.parallel._data.task import Call
 from cotality.parallel._data.task_errors import TransferError
 
 Item: TypeAlias = tuple[int, list[Any], dict[str, Any], list[tuple[Any, Any]]]
@@ -94,7 +95,7 @@ class Outbound:
                 # A traceback would hold this frame, which holds it: the loans in here would outlive their tasks.
                 packed.failed.append((planned, _without_frames(error)))
                 continue
-            if any(content == PREVIOUS for _place, content in item[3]):
+            if type(task) is Call and task.ahead:
                 if not sendable or sendable[-1] is not before:
                     # The one whose result it needs could not be sent.
                     packed.returned.append(planned)
