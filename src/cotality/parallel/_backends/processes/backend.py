@@ -23,7 +23,8 @@ from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import launch, obituary
 from cotality.parallel._backends.processes.channel import ChannelClosed
 from cotality.parallel._backends.processes.descriptors import become, own_pipe
-from cotality.parallel._backends.processes.handle import Handle, UnloadableFunction
+from cotality.parallel._backends.processes.handle import Handle
+from cotality.parallel._backends.processes.opener import UnloadableFunction
 from cotality.parallel._backends.processes.outbound import Outbound, Packed, Shortage
 from cotality.parallel._backends.processes.warm import GRACE_SECONDS, WarmWorkers
 from cotality.parallel._data.current import Belonging
