@@ -30,6 +30,7 @@ from cotality.parallel._scheduling.lanes import LaneName
 from cotality.parallel._scheduling.needs import all_needs
 from cotality.parallel._scheduling.ranks import Durations
 from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCEEDED
+from cotality.parallel._scheduling.survey import name_of_lane
 
 if TYPE_CHECKING:
     import asyncio
@@ -324,6 +325,10 @@ class Execution(Loop):
         graph = self.plan.graph
         needs = all_needs(graph, self.plan.maps)
         return {ticket: needs[ticket] for ticket, node in enumerate(graph.nodes) if not is_counted(node)}
+
+    def backends(self) -> list[str]:
+        """The names of the backends that its tasks named."""
+        return [name_of_lane(name) for name in self.plan.lanes]
 
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state."""

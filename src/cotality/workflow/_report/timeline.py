@@ -1,0 +1,153 @@
+"""The timeline of a run, in columns that a page can draw: who was busy when, and how many tasks waited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from cotality.parallel.recounting import Row, Slice, shown, slices_of
+from cotality.workflow._record import RunRecord
+
+MOST_BARS = 30_000
+"""More are put together where they are shorter than can be seen."""
+MOST_LANES = 400
+"""Beyond this what runs at once is drawn over each other."""
+BINS = 400
+
+STATES = ("succeeded", "retried", "failed", "timed out", "worker died", "cancelled", "skipped")
+"""By what is worse, as far as it is drawn; the page knows them by their place."""
+
+
+class Bar(NamedTuple):
+    """What is drawn: a slice, or several that are too short to be seen."""
+
+    lane: int
+    start: float
+    end: float
+    state: int
+    name: int
+    place: int
+    ready: float
+    attempt: int
+    tasks: int
+
+
+class Timeline(NamedTuple):
+    """Who was busy when.
+
+    Parameters:
+        lanes: The names of the rows: workers, or places of one that does several things at once.
+        bars: What they did.
+        names: The names of tasks, by the numbers that bars hold.
+        waiting: How many tasks were due and had no worker, on average, in each of so many equal parts of the run.
+        busy: Seconds that all attempts took together.
+    """
+
+    lanes: list[str]
+    bars: list[Bar]
+    names: list[str]
+    waiting: list[float]
+    busy: float
+
+    def columns(self) -> dict[str, Any]:
+        """All of it for the page: numbers in columns, times in microseconds."""
+        bars = self.bars
+        plain = ("lane", "state", "name", "place", "attempt", "tasks")
+        columns: dict[str, Any] = {name: [getattr(bar, name) for bar in bars] for name in plain}
+        columns["start"] = [_microseconds(bar.start) for bar in bars]
+        columns["length"] = [max(0, _microseconds(bar.end - bar.start)) for bar in bars]
+        columns["wait"] = [max(0, _microseconds(bar.start - bar.ready)) for bar in bars]
+        names = [_short(name) for name in self.names]
+        waiting = [round(count, 1) for count in self.waiting]
+        return {"lanes": self.lanes, "names": names, "states": STATES, "waiting": waiting, "bars": columns}
+
+
+def timeline_of(record: RunRecord) -> Timeline:
+    """The timeline of a run."""
+    slices = slices_of(record.rows)
+    lanes: dict[tuple[str, int], int] = {}
+    for each in sorted(slices, key=lambda each: (_natural(each.worker), each.place)):
+        lanes.setdefault(_lane(each), len(lanes))
+    names: dict[str, int] = {}
+    bars = [_bar(each, lanes, names) for each in slices]
+    return Timeline(
+        [_short(worker if not place else f"{worker} ({place + 1})") for worker, place in lanes],
+        merged(bars, record.duration),
+        list(names),
+        waiting(record.rows, record.duration),
+        sum(each.end - each.start for each in slices),
+    )
+
+
+def _lane(each: Slice) -> tuple[str, int]:
+    return each.worker, each.place % MOST_LANES
+
+
+def _natural(worker: str) -> tuple[str, int]:
+    """For an order in which 10 comes behind 9."""
+    text = worker.rstrip("0123456789")
+    return text, int(worker[len(text) :] or 0) if len(worker) - len(text) < 20 else 0
+
+
+def _bar(each: Slice, lanes: dict[tuple[str, int], int], names: dict[str, int]) -> Bar:
+    row = each.row
+    is_last = each.attempt > len(row.earlier)
+    state = STATES.index(each.state if each.state in STATES else "failed") if is_last else STATES.index("retried")
+    ready = row.ready if is_last and not row.earlier and row.ready is not None else each.start
+    name = names.setdefault(row.task, len(names))
+    return Bar(lanes[_lane(each)], each.start, each.end, state, name, row.index, ready, each.attempt, 1)
+
+
+def merged(bars: Sequence[Bar], duration: float, most: int = MOST_BARS) -> list[Bar]:
+    """At most so many bars, of which each stands for some that are too short to be seen, where there are more."""
+    ordered = sorted(bars, key=lambda bar: (bar.lane, bar.start))
+    resolution = max(duration, 1e-6) / most
+    while len(ordered) > most and resolution < 4 * duration:
+        ordered = _merge(ordered, resolution)
+        resolution *= 2
+    return ordered
+
+
+def _merge(bars: Iterable[Bar], resolution: float) -> list[Bar]:
+    """Put together what is shorter than this and stands closer than that to what is before it."""
+    found: list[Bar] = []
+    for bar in bars:
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and last.lane == bar.lane
+            and bar.end - last.start < 4 * resolution
+            and bar.start - last.end < resolution
+        ):
+            name = last.name if last.name == bar.name else -1
+            state, tasks = max(last.state, bar.state), last.tasks + bar.tasks
+            found[-1] = Bar(last.lane, last.start, max(last.end, bar.end), state, name, -1, last.start, 0, tasks)
+        else:
+            found.append(bar)
+    return found
+
+
+def waiting(rows: Iterable[Row], duration: float, bins: int = BINS) -> list[float]:
+    """How many tasks were due and had no worker, on average, in each of so many equal parts of the run."""
+    width = max(duration, 1e-6) / bins
+    # Of each wait, where its line rises and where it falls again, shared between the two parts around.
+    changes = [0.0] * (bins + 2)
+    for row in rows:
+        first = row.earlier[0].start if row.earlier else row.start
+        if row.ready is None or first is None or first <= row.ready:
+            continue
+        for at, sign in ((row.ready, 1.0), (first, -1.0)):
+            place = min(max(at / width, 0.0), float(bins))
+            part = int(place)
+            changes[part] += sign * (1 - (place - part))
+            changes[part + 1] += sign * (place - part)
+    return [max(0.0, count) for count in accumulate(changes)][:bins]
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
+
+
+def _short(text: str) -> str:
+    return f"{shown(text):.120}"
