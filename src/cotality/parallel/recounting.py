@@ -1,13 +1,36 @@
 """What a front door may ask of a run that is over, to tell others how it went.
 
-Like :mod:`cotality.parallel.building`, for front doors and not for users.
+Like :mod:`cotality.parallel.building`, for front doors and not for users. What is needed to answer is imported when
+somebody asks.
 """
 
-from cotality.parallel._backends.cpus import cpu_count
-from cotality.parallel._backends.processes.peak import peak_of
+from __future__ import annotations
+
+from typing import Any
+
 from cotality.parallel._data.row import Row, Try
 from cotality.parallel._data.slices import Slice, slices_of
 from cotality.parallel._data.wording import message_of, shown
-from cotality.parallel._observers.exceptions import as_data, as_text
 
-__all__ = ["Row", "Slice", "Try", "as_data", "as_text", "cpu_count", "message_of", "peak_of", "shown", "slices_of"]
+__all__ = ["Row", "Slice", "Try", "error_data", "error_text", "message_of", "peak_memory", "shown", "slices_of"]
+
+
+def error_data(error: BaseException) -> dict[str, Any]:
+    """An exception with its causes, as logs tell it: class, message, frames, without local variables."""
+    from cotality.parallel._observers.exceptions import as_data
+
+    return as_data(error)
+
+
+def error_text(error: BaseException) -> str:
+    """The traceback of an exception and of its causes, as Python prints it."""
+    from cotality.parallel._observers.exceptions import as_text
+
+    return as_text(error)
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes of memory that a process has had; 0 where the system does not tell."""
+    from cotality.parallel._backends.processes.peak import peak_of
+
+    return peak_of(pid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -96,6 +95,9 @@ class RunRecord:
         Raises:
             OSError: it can not be written.
         """
+        # Only who saves a run, or reads one, pays for importing it.
+        import json
+
         told = {each.name: getattr(self, each.name) for each in fields(self)}
         told["rows"] = {name: [getattr(row, name) for row in self.rows] for name in _COLUMNS}
         told["rows"]["earlier"] = [[asdict(each) for each in row.earlier] for row in self.rows]
@@ -130,6 +132,8 @@ class RunRecord:
             OSError: it can not be read.
             ValueError: it is no saved run.
         """
+        import json
+
         with open(path, encoding="utf-8") as file:
             try:
                 told = json.load(file, parse_constant=_refuse)

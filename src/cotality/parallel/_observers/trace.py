@@ -34,14 +34,14 @@ def _track(worker: str, place: int) -> str:
 
 
 def _slice(each: Slice, track: int) -> dict[str, Any]:
-    row, is_last = each.row, each.attempt > len(each.row.earlier)
+    row = each.row
     facts = {
         "index": row.index,
         "state": each.state,
         "attempt": each.attempt,
         "attempts": row.attempts,
-        # When an earlier attempt was due is not written down.
-        "waited": None if row.ready is None or not is_last else round(max(0.0, each.start - row.ready), 6),
+        # When a task was due again is not written down.
+        "waited": None if row.ready is None or each.attempt > 1 else round(max(0.0, each.start - row.ready), 6),
         "error": each.error,
     }
     return {
@@ -80,4 +80,3 @@ def _meta(kind: str, track: int, name: str) -> dict[str, Any]:
 
 def _microseconds(seconds: float) -> int:
     return round(seconds * 1e6)
-

@@ -15,16 +15,14 @@ from cotality.workflow._report import comparison, words
 from cotality.workflow._report.paths import critical_path, span_of
 from cotality.workflow._report.picture import picture_of
 from cotality.workflow._report.timeline import STATES, timeline_of
-from cotality.workflow._report.times import STRANGE, by_name, edges_of, stragglers_of, times_of
+from cotality.workflow._report.times import STRANGE, by_name, edges_of, stragglers_of, times_of, waited_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from cotality.parallel.recounting import Row
-
 MOST_NAMES = 200
 MOST_STEPS = 60
-MOST_STRAGGLERS = 25
+MOST_STRAGGLERS = 15
 MOST_PROCESSES = 64
 MOST_NAMES_OF_A_CAUSE = 12
 
@@ -177,7 +175,7 @@ def _environment() -> Environment:
     )
     for filter_ in (words.seconds, words.count, words.many, words.share, words.factor, words.size, words.moment):
         environment.filters[filter_.__name__] = filter_
-    environment.filters.update(short=_short, span=span_of, waited=_waited)
+    environment.filters.update(short=_short, span=span_of, waited=waited_of)
     return environment
 
 
@@ -189,8 +187,3 @@ def _finalized(value: Any) -> Any:
 def _short(text: str, most: int) -> str:
     text = shown(str(text))
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _waited(row: Row) -> float:
-    start = row.earlier[0].start if row.earlier else row.start
-    return 0.0 if start is None or row.ready is None else max(0.0, start - row.ready)

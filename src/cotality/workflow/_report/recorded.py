@@ -10,7 +10,8 @@ from typing import Any
 
 from cotality.parallel import Outcome, __version__
 from cotality.parallel.building import Execution
-from cotality.parallel.recounting import as_data, as_text, cpu_count, message_of, peak_of
+from cotality.parallel.foreseeing import usable_cpus
+from cotality.parallel.recounting import error_data, error_text, message_of, peak_memory
 from cotality.workflow._record import Cause, RunRecord
 
 MOST_CAUSES = 100
@@ -38,7 +39,7 @@ def record_of(execution: Execution) -> RunRecord:
         rows=rows,
         joints=execution.joints(),
         causes=causes_of(failed, skipped),
-        memory={"this process": peak_of(os.getpid()), **execution.memory},
+        memory={"this process": peak_memory(os.getpid()), **execution.memory},
         environment=_environment(execution),
     )
 
@@ -48,7 +49,7 @@ def _environment(execution: Execution) -> dict[str, str]:
         "Backends": ", ".join(execution.backends()) or "none",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "System": platform.platform(),
-        "Processors": str(cpu_count()),
+        "Processors": str(usable_cpus()),
         "cotality-workflow": __version__,
     }
 
@@ -82,13 +83,13 @@ def _cause(outcomes: Sequence[Outcome[Any]], skipped: int) -> Cause:
     tasks: dict[str, int] = {}
     for outcome in outcomes:
         tasks[outcome.name] = tasks.get(outcome.name, 0) + 1
-    lines = as_text(first.error).split("\n")
+    lines = error_text(first.error).split("\n")
     if len(lines) > MOST_LINES:
         half = MOST_LINES // 2
         lines = [*lines[:half], f"… {len(lines) - MOST_LINES} lines …", *lines[-half:]]
     return Cause(
         state=first.state,
-        kind=as_data(first.error)["type"],
+        kind=error_data(first.error)["type"],
         message=f"{message_of(first.error):.1000}",
         where=_where(first.error),
         tasks=tasks,
@@ -100,7 +101,7 @@ def _cause(outcomes: Sequence[Outcome[Any]], skipped: int) -> Cause:
 
 def _where(error: BaseException) -> str:
     """The innermost frame that is known of an error, here or where the task ran."""
-    data = as_data(error)
+    data = error_data(error)
     found = _FRAME.findall(data.get("worker_traceback", ""))
     if found:
         file, line, function = found[-1]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cotality.parallel.recounting import Row, Slice, shown, slices_of
 from cotality.workflow._record import RunRecord
+from cotality.workflow._report.times import waited_of
 
 MOST_BARS = 30_000
 """More are put together where they are shorter than can be seen."""
@@ -28,7 +29,7 @@ class Bar(NamedTuple):
     state: int
     name: int
     place: int
-    ready: float
+    waited: float
     attempt: int
     tasks: int
 
@@ -57,7 +58,7 @@ class Timeline(NamedTuple):
         columns: dict[str, Any] = {name: [getattr(bar, name) for bar in bars] for name in plain}
         columns["start"] = [_microseconds(bar.start) for bar in bars]
         columns["length"] = [max(0, _microseconds(bar.end - bar.start)) for bar in bars]
-        columns["wait"] = [max(0, _microseconds(bar.start - bar.ready)) for bar in bars]
+        columns["wait"] = [_microseconds(bar.waited) for bar in bars]
         names = [_short(name) for name in self.names]
         waiting = [round(count, 1) for count in self.waiting]
         return {"lanes": self.lanes, "names": names, "states": STATES, "waiting": waiting, "bars": columns}
@@ -94,9 +95,9 @@ def _bar(each: Slice, lanes: dict[tuple[str, int], int], names: dict[str, int]) 
     row = each.row
     is_last = each.attempt > len(row.earlier)
     state = STATES.index(each.state if each.state in STATES else "failed") if is_last else STATES.index("retried")
-    ready = row.ready if is_last and not row.earlier and row.ready is not None else each.start
+    waited = waited_of(row) if each.attempt == 1 else 0.0
     name = names.setdefault(row.task, len(names))
-    return Bar(lanes[_lane(each)], each.start, each.end, state, name, row.index, ready, each.attempt, 1)
+    return Bar(lanes[_lane(each)], each.start, each.end, state, name, row.index, waited, each.attempt, 1)
 
 
 def merged(bars: Sequence[Bar], duration: float, most: int = MOST_BARS) -> list[Bar]:
@@ -122,7 +123,7 @@ def _merge(bars: Iterable[Bar], resolution: float) -> list[Bar]:
         ):
             name = last.name if last.name == bar.name else -1
             state, tasks = max(last.state, bar.state), last.tasks + bar.tasks
-            found[-1] = Bar(last.lane, last.start, max(last.end, bar.end), state, name, -1, last.start, 0, tasks)
+            found[-1] = Bar(last.lane, last.start, max(last.end, bar.end), state, name, -1, 0.0, 0, tasks)
         else:
             found.append(bar)
     return found
@@ -134,10 +135,10 @@ def waiting(rows: Iterable[Row], duration: float, bins: int = BINS) -> list[floa
     # Of each wait, where its line rises and where it falls again, shared between the two parts around.
     changes = [0.0] * (bins + 2)
     for row in rows:
-        first = row.earlier[0].start if row.earlier else row.start
-        if row.ready is None or first is None or first <= row.ready:
+        waited = waited_of(row)
+        if row.ready is None or not waited:
             continue
-        for at, sign in ((row.ready, 1.0), (first, -1.0)):
+        for at, sign in ((row.ready, 1.0), (row.ready + waited, -1.0)):
             place = min(max(at / width, 0.0), float(bins))
             part = int(place)
             changes[part] += sign * (1 - (place - part))

@@ -76,6 +76,12 @@ def seconds_of(row: Row) -> float | None:
     return None if row.start is None or row.end is None else max(0.0, row.end - row.start)
 
 
+def waited_of(row: Row) -> float:
+    """How long a task was due before its first attempt; 0 if it never started."""
+    first = row.earlier[0].start if row.earlier else row.start
+    return 0.0 if first is None or row.ready is None else max(0.0, first - row.ready)
+
+
 def by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """The tasks of each name."""
     names: dict[str, list[Row]] = {}
@@ -106,7 +112,7 @@ def _times(name: str, rows: list[Row], edges: list[float]) -> Times:
     bins = [0] * len(edges)
     for seconds in took:
         bins[min(bisect_left(edges, seconds), len(bins) - 1)] += 1
-    waits = [max(0.0, row.start - row.ready) for row in rows if row.start is not None and row.ready is not None]
+    waits = [waited_of(row) for row in rows if row.start is not None]
     return Times(
         name,
         len(rows),

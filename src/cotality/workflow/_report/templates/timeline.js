@@ -41,10 +41,10 @@
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   };
 
-  const text = (words, left, middle, most, align = "left") => {
-    pen.textAlign = align;
+  /** Of what is too long the end is shown: there workers have their numbers. */
+  const text = (words, left, middle, most) => {
     let shown = words;
-    while (shown.length > 1 && pen.measureText(shown).width > most) shown = `${shown.slice(0, -2)}…`;
+    while (shown.length > 1 && pen.measureText(shown).width > most) shown = `…${shown.slice(2)}`;
     pen.fillText(shown, left, middle);
   };
 
@@ -125,7 +125,8 @@
     to = from + length;
     draw();
   };
-  const zoom = (factor, around = (from + to) / 2) => show(around - (around - from) * factor, (to - from) * factor);
+  const focus = () => (chosen >= 0 && end(chosen) > from && bars.start[chosen] < to ? bars.start[chosen] + bars.length[chosen] / 2 : (from + to) / 2);
+  const zoom = (factor, around = focus()) => show(around - (around - from) * factor, (to - from) * factor);
   const pan = (share) => show(from + share * (to - from), to - from);
 
   const describe = (bar) => {
@@ -141,7 +142,7 @@
 
   const choose = (bar) => {
     chosen = bar;
-    told.textContent = bar < 0 ? "" : describe(bar);
+    told.textContent = bar < 0 ? "No task is chosen." : describe(bar);
     if (bar >= 0 && (end(bar) < from || bars.start[bar] > to)) show(bars.start[bar] - (to - from) / 2, to - from);
     else draw();
   };
