@@ -10,7 +10,7 @@ from cotality.parallel.recounting import Row, Slice, shown, slices_of
 from cotality.workflow._record import RunRecord
 from cotality.workflow._report.times import waited_of
 
-MOST_BARS = 30_000
+MOST_BARS = 40_000
 """More are put together where they are shorter than can be seen."""
 MOST_LANES = 400
 """Beyond this what runs at once is drawn over each other."""
@@ -67,9 +67,8 @@ class Timeline(NamedTuple):
 def timeline_of(record: RunRecord) -> Timeline:
     """The timeline of a run."""
     slices = slices_of(record.rows)
-    lanes: dict[tuple[str, int], int] = {}
-    for each in sorted(slices, key=lambda each: (_natural(each.worker), each.place)):
-        lanes.setdefault(_lane(each), len(lanes))
+    used = sorted({_lane(each) for each in slices}, key=lambda lane: (_natural(lane[0]), lane[1]))
+    lanes = {lane: number for number, lane in enumerate(used)}
     names: dict[str, int] = {}
     bars = [_bar(each, lanes, names) for each in slices]
     return Timeline(
@@ -106,7 +105,7 @@ def merged(bars: Sequence[Bar], duration: float, most: int = MOST_BARS) -> list[
     resolution = max(duration, 1e-6) / most
     while len(ordered) > most and resolution < 4 * duration:
         ordered = _merge(ordered, resolution)
-        resolution *= 2
+        resolution *= 1.5
     return ordered
 
 

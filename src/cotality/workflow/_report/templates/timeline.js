@@ -218,5 +218,6 @@
   const printing = (on) => () => { document.documentElement.classList.toggle("printing", on); redraw(); };
   addEventListener("beforeprint", printing(true));
   addEventListener("afterprint", printing(false));
+  find("timeline-missing").hidden = true;
   redraw();
 })();
