@@ -100,7 +100,7 @@ def test_no_argument_and_no_result_is_in_them(backend: Any, tmp_path: Path) -> N
 
 def test_memory_of_processes() -> None:
     flow = Workflow("two", backend="processes", max_workers=2)
-    flow.map(flows.add, range(10))
+    flow.map(flows.sleep, [0.06] * 4)
     run = flow.run()
     memory = run.record().memory
     assert memory["this process"] > 1 << 20

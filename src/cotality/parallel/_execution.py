@@ -79,6 +79,8 @@ class LaneFeed(Feed):
         return endings
 
 
+MEASURED_SECONDS = 0.1
+"""A shorter run is not asked how much memory its workers have had: that would be seen in its time."""
 FIRST_WINDOW = 16
 """How many items of a map are made into tasks before it is known where they run."""
 
@@ -149,7 +151,8 @@ class Execution(Loop):
         self.began, self.began_at = monotonic(), time()
         self.ended: float | None = None
         self.memory: dict[str, int] = {}
-        """The most bytes of memory that each worker process has had since it was started, where the system tells."""
+        """The most bytes of memory that each worker process has had since it was started, where the system tells, and
+        where the run was long enough to be asked about it."""
 
     # Where tasks run -------------------------------------------------------------------------------------------------
 
@@ -251,6 +254,8 @@ class Execution(Loop):
 
     def _take_peaks(self) -> None:
         """Ask workers how much memory they have had, as long as they are ours."""
+        if monotonic() - self.began < MEASURED_SECONDS:
+            return
         for feed in self._feeds:
             peaks: Callable[[], dict[str, int]] | None = getattr(feed.backend, "peaks", None)
             if peaks is not None:

@@ -58,7 +58,8 @@ class RunRecord:
         rows: What is known of each task that has ended; :meth:`Run.events` tells what.
         joints: What is no task and only joins some, by its place in the run: the places of what it needed.
         causes: The failures by what caused them, the most frequent first.
-        memory: The most bytes of memory that each process has had since it was started.
+        memory: The most bytes of memory that each process has had since it was started: this one, and the workers that
+            were there at the end of a run of a tenth of a second or more; 0 where the system does not tell.
         environment: Where it ran.
 
     Example:

@@ -10,7 +10,7 @@ from cotality.parallel.recounting import Row, Slice, shown, slices_of
 from cotality.workflow._record import RunRecord
 from cotality.workflow._report.times import waited_of
 
-MOST_BARS = 40_000
+MOST_BARS = 50_000
 """More are put together where they are shorter than can be seen."""
 MOST_LANES = 400
 """Beyond this what runs at once is drawn over each other."""

@@ -19,6 +19,7 @@
   const top = (lane) => WAITING + AXIS + lane * laneHeight;
 
   const time = (us) => {
+    if (!us) return "0 s";
     if (us < 1e3) return `${+us.toPrecision(3)} µs`;
     if (us < 1e6) return `${+(us / 1e3).toPrecision(3)} ms`;
     return us < 1e8 ? `${+(us / 1e6).toPrecision(4)} s` : `${Math.floor(us / 6e7)} min ${Math.round((us % 6e7) / 1e6)} s`;
@@ -133,7 +134,7 @@
     const lane = lanes[bars.lane[bar]], began = time(bars.start[bar]), took = time(bars.length[bar]), state = states[bars.state[bar]];
     if (bars.tasks[bar] > 1) {
       const of = bars.name[bar] < 0 ? "" : ` of ${names[bars.name[bar]]}`;
-      return `${bars.tasks[bar].toLocaleString("en")} short tasks${of} on ${lane}, from ${began} on, for ${took}; the worst: ${state}`;
+      return `${bars.tasks[bar].toLocaleString("en")} short tasks${of} on ${lane}, from ${began} on, for ${took}: ${bars.state[bar] ? `the worst ${state}` : "all succeeded"}`;
     }
     const attempt = bars.attempt[bar] > 1 || state === "retried" ? `, attempt ${bars.attempt[bar]}` : "";
     const wait = bars.wait[bar] ? `, after it had waited ${time(bars.wait[bar])}` : "";
