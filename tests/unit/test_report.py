@@ -129,6 +129,15 @@ def test_what_overlaps_has_a_lane_of_its_own_and_numbers_are_in_order() -> None:
     assert found.busy == 9
 
 
+def test_workers_that_came_after_each_other_share_a_lane_where_there_are_many() -> None:
+    rows = [row(place, start=place // 2, end=place // 2 + 1, worker=f"process {place}") for place in range(2000)]
+    found = timeline_of(record(*rows))
+    assert found.lanes == ["process 0 and 999 more", "process 1 and 999 more"]
+    assert {bar.lane for bar in found.bars} == {0, 1}
+    crowd = [row(place, worker=f"process {place}") for place in range(1000)]
+    assert len(timeline_of(record(*crowd)).lanes) == 400
+
+
 def test_earlier_attempts_are_bars_and_only_the_first_has_waited() -> None:
     tried = row(0, start=2, end=3, ready=0.5, attempts=2, earlier=(Try(1.0, 1.5, "worker-2", "failed", "no"),))
     columns = timeline_of(record(tried)).columns()
@@ -248,6 +257,15 @@ def test_hundred_thousand_tasks_are_a_page_of_three_megabytes_at_most() -> None:
     page = page_of(large())
     assert len(page.encode()) < 3_000_000
     assert page.count("\n") < 5000
+
+
+def test_nor_are_many_names_and_many_workers_more() -> None:
+    names = "a name of some length, as the path of a file may be, number"
+    rows = [
+        row(place, f"{names} {place}", place / 100, place / 100 + 1, worker=f"process {place}", state="failed")
+        for place in range(20_000)
+    ]
+    assert len(page_of(record(*rows)).encode()) < 3_000_000
 
 
 def large() -> RunRecord:

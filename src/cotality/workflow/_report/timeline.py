@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel.recounting import Row, Slice, shown, slices_of
 from cotality.workflow._record import RunRecord
@@ -13,11 +14,17 @@ from cotality.workflow._report.times import waited_of
 MOST_BARS = 50_000
 """More are put together where they are shorter than can be seen."""
 MOST_LANES = 400
-"""Beyond this what runs at once is drawn over each other."""
+"""Where there are more workers, those that came after each other share a lane; beyond that they are drawn over each
+other."""
+MOST_NAMES = 5_000
+"""Tasks with other names than the first of these are told by their index alone."""
 BINS = 400
 
 STATES = ("succeeded", "retried", "failed", "timed out", "worker died", "cancelled", "skipped")
 """By what is worse, as far as it is drawn; the page knows them by their place."""
+
+Track: TypeAlias = tuple[str, int]
+"""A worker, and which of its places."""
 
 
 class Bar(NamedTuple):
@@ -67,12 +74,11 @@ class Timeline(NamedTuple):
 def timeline_of(record: RunRecord) -> Timeline:
     """The timeline of a run."""
     slices = slices_of(record.rows)
-    used = sorted({_lane(each) for each in slices}, key=lambda lane: (_natural(lane[0]), lane[1]))
-    lanes = {lane: number for number, lane in enumerate(used)}
+    lanes, titles = _lanes(slices)
     names: dict[str, int] = {}
     bars = [_bar(each, lanes, names) for each in slices]
     return Timeline(
-        [_short(worker if not place else f"{worker} ({place + 1})") for worker, place in lanes],
+        titles,
         merged(bars, record.duration),
         list(names),
         waiting(record.rows, record.duration),
@@ -80,8 +86,36 @@ def timeline_of(record: RunRecord) -> Timeline:
     )
 
 
-def _lane(each: Slice) -> tuple[str, int]:
-    return each.worker, each.place % MOST_LANES
+def _lanes(slices: Sequence[Slice]) -> tuple[dict[Track, int], list[str]]:
+    """The lane of each track, and what lanes are called."""
+    ends: dict[Track, float] = {}
+    starts: dict[Track, float] = {}
+    for each in slices:
+        track = each.worker, each.place
+        starts.setdefault(track, each.start)
+        ends[track] = max(ends.get(track, 0.0), each.end)
+    if len(starts) <= MOST_LANES:
+        used = sorted(starts, key=lambda track: (_natural(track[0]), track[1]))
+        return {track: lane for lane, track in enumerate(used)}, [_title([track]) for track in used]
+    shared: list[list[Track]] = []
+    free: list[tuple[float, int]] = []
+    lanes: dict[Track, int] = {}
+    for track, start in starts.items():
+        if (free and free[0][0] <= start) or len(shared) == MOST_LANES:
+            lane = heapq.heappop(free)[1]
+        else:
+            lane = len(shared)
+            shared.append([])
+        shared[lane].append(track)
+        lanes[track] = lane
+        heapq.heappush(free, (ends[track], lane))
+    return lanes, [_title(tracks) for tracks in shared]
+
+
+def _title(tracks: Sequence[Track]) -> str:
+    worker, place = tracks[0]
+    title = _short(worker if not place else f"{worker} ({place + 1})")
+    return title if len(tracks) == 1 else f"{title} and {len(tracks) - 1:,} more"
 
 
 def _natural(worker: str) -> tuple[str, int]:
@@ -90,13 +124,13 @@ def _natural(worker: str) -> tuple[str, int]:
     return text, int(worker[len(text) :] or 0) if len(worker) - len(text) < 20 else 0
 
 
-def _bar(each: Slice, lanes: dict[tuple[str, int], int], names: dict[str, int]) -> Bar:
+def _bar(each: Slice, lanes: dict[Track, int], names: dict[str, int]) -> Bar:
     row = each.row
     is_last = each.attempt > len(row.earlier)
     state = STATES.index(each.state if each.state in STATES else "failed") if is_last else STATES.index("retried")
     waited = waited_of(row) if each.attempt == 1 else 0.0
-    name = names.setdefault(row.task, len(names))
-    return Bar(lanes[_lane(each)], each.start, each.end, state, name, row.index, waited, each.attempt, 1)
+    name = names.setdefault(row.task, len(names)) if len(names) < MOST_NAMES else names.get(row.task, -1)
+    return Bar(lanes[each.worker, each.place], each.start, each.end, state, name, row.index, waited, each.attempt, 1)
 
 
 def merged(bars: Sequence[Bar], duration: float, most: int = MOST_BARS) -> list[Bar]:

@@ -138,7 +138,7 @@
     }
     const attempt = bars.attempt[bar] > 1 || state === "retried" ? `, attempt ${bars.attempt[bar]}` : "";
     const wait = bars.wait[bar] ? `, after it had waited ${time(bars.wait[bar])}` : "";
-    return `${names[bars.name[bar]]} (index ${bars.place[bar]})${attempt} on ${lane}: ${state}; began at ${began}${wait}; took ${took}`;
+    return `${bars.name[bar] < 0 ? "a task" : names[bars.name[bar]]} (index ${bars.place[bar]})${attempt} on ${lane}: ${state}; began at ${began}${wait}; took ${took}`;
   };
 
   const choose = (bar) => {
