@@ -82,6 +82,7 @@ def test_a_saved_run_that_somebody_has_changed_is_refused(tmp_path: Path) -> Non
 
     refused(duration="long")
     refused(duration=float("nan"))
+    refused(duration=10**400)
     refused(counts={"failed": "many"})
     refused(version=2)
     refused(rows={**sound["rows"], "start": ["soon"] * len(sound["rows"]["start"])})

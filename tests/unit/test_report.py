@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cotality.parallel._scheduling.records import Records
-from cotality.parallel.recounting import Row, Try
+from cotality.parallel.recounting import EarlierAttempt, Row
 from cotality.workflow import RunRecord
 from cotality.workflow._report import words
 from cotality.workflow._report.comparison import changed, pairs_of
@@ -68,7 +68,7 @@ def test_the_critical_path_is_the_longest_chain_and_not_the_last_task() -> None:
 
 
 def test_it_goes_through_maps_and_counts_retries_and_their_waits() -> None:
-    tries = (Try(0.0, 1.0, "worker-1", "failed", "no"), Try(2.0, 3.0, "worker-1", "failed", "no"))
+    tries = (EarlierAttempt(0.0, 1.0, "worker-1", "failed", "no"), EarlierAttempt(2.0, 3.0, "worker-1", "failed", "no"))
     found = critical_path(
         record(
             row(0, "item", 4, 5, earlier=tries),
@@ -139,7 +139,9 @@ def test_workers_that_came_after_each_other_share_a_lane_where_there_are_many() 
 
 
 def test_earlier_attempts_are_bars_and_only_the_first_has_waited() -> None:
-    tried = row(0, start=2, end=3, ready=0.5, attempts=2, earlier=(Try(1.0, 1.5, "worker-2", "failed", "no"),))
+    tried = row(
+        0, start=2, end=3, ready=0.5, attempts=2, earlier=(EarlierAttempt(1.0, 1.5, "worker-2", "failed", "no"),)
+    )
     columns = timeline_of(record(tried)).columns()
     bars = columns["bars"]
     states = [columns["states"][state] for state in bars["state"]]

@@ -16,7 +16,7 @@ from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
-from cotality.parallel._data.row import Row, Try
+from cotality.parallel._data.row import EarlierAttempt, Row
 from cotality.parallel._data.task import Task
 from cotality.parallel._data.task_errors import RunCancelled, RunError, RunTimeout, UnknownTask
 from cotality.parallel._loop import Feed, Loop
@@ -312,10 +312,16 @@ class Execution(Loop):
             ready, start, end = (None if at == NEVER else at - self.began for at in times)
             facts = (outcome.attempts, outcome.worker, ready, start, end, outcome.reason, outcome.first_cause)
             yield Row(
-                ticket, outcome.name, outcome.state, *facts, graph.inputs_of(ticket), needs[ticket], self._tries(ticket)
+                ticket,
+                outcome.name,
+                outcome.state,
+                *facts,
+                graph.inputs_of(ticket),
+                needs[ticket],
+                self._earlier(ticket),
             )
 
-    def _tries(self, ticket: int) -> tuple[Try, ...]:
+    def _earlier(self, ticket: int) -> tuple[EarlierAttempt, ...]:
         """The attempts of a task before its last one."""
         records, began = self.plan.records, self.began
         return tuple(

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from cotality.parallel._data.row import Row, Try
+from cotality.parallel._data.row import EarlierAttempt, Row
 from cotality.parallel._data.slices import Slice, slices_of
 from cotality.parallel._data.wording import message_of, shown
 
-__all__ = ["Row", "Slice", "Try", "error_data", "error_text", "message_of", "peak_memory", "shown", "slices_of"]
+__all__ = [
+    "EarlierAttempt",
+    "Row",
+    "Slice",
+    "error_data",
+    "error_text",
+    "message_of",
+    "peak_memory",
+    "shown",
+    "slices_of",
+]
 
 
 def error_data(error: BaseException) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, NoReturn, Self
 
-from cotality.parallel.recounting import Row, Try
+from cotality.parallel.recounting import EarlierAttempt, Row
 
 FORMAT: Final = "a run of cotality-workflow"
 VERSION: Final = 1
@@ -169,6 +169,9 @@ def _read(told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_MOST_SECONDS: Final = 1e12
+
+
 def _cause(tasks: Any, indices: Any, skipped: Any, traceback: Any, **texts: Any) -> Cause:
     return Cause(
         **{name: _text(text) for name, text in texts.items()},
@@ -179,8 +182,8 @@ def _cause(tasks: Any, indices: Any, skipped: Any, traceback: Any, **texts: Any)
     )
 
 
-def _try(start: Any, end: Any, worker: Any, state: Any, error: Any) -> Try:
-    return Try(_number(start), _number(end), _optional(_text)(worker), _text(state), _text(error))
+def _try(start: Any, end: Any, worker: Any, state: Any, error: Any) -> EarlierAttempt:
+    return EarlierAttempt(_number(start), _number(end), _optional(_text)(worker), _text(state), _text(error))
 
 
 def _text(value: Any) -> str:
@@ -188,7 +191,10 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else _refuse(value)
+    # No run is longer than that; what is not finite could not be drawn.
+    return (
+        float(value) if isinstance(value, (int, float)) and -_MOST_SECONDS < value < _MOST_SECONDS else _refuse(value)
+    )
 
 
 def _place(value: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class EarlierAttempt:
     """An attempt that was followed by another one, with times in seconds since the run began.
 
     Parameters:
@@ -58,7 +58,7 @@ class Row:
     first_cause: str | None
     inputs: tuple[int, ...]
     needs: tuple[int, ...] = ()
-    earlier: tuple[Try, ...] = ()
+    earlier: tuple[EarlierAttempt, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """All of it, by name."""

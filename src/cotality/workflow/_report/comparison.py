@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cotality.parallel.recounting import slices_of
 from cotality.workflow._record import Cause, RunRecord
 from cotality.workflow._report import words
 from cotality.workflow._report.paths import critical_path
@@ -75,14 +76,11 @@ def changed(name: str, first: float, second: float, worded: Callable[[float], st
 def figures_of(first: RunRecord, second: RunRecord) -> list[Change]:
     """The headline figures of both."""
 
-    def work(record: RunRecord) -> float:
-        return sum(row.end - row.start for row in record.rows if row.start is not None and row.end is not None)
-
     states = dict.fromkeys((*first.counts, *second.counts))
     return [
         changed("Took", first.duration, second.duration, words.seconds),
         changed("Critical path", critical_path(first).seconds, critical_path(second).seconds, words.seconds),
-        changed("Work", work(first), work(second), words.seconds),
+        changed("Work", _work(first), _work(second), words.seconds),
         *(
             changed(
                 f"Tasks that {_past(state)}",
@@ -100,6 +98,10 @@ def figures_of(first: RunRecord, second: RunRecord) -> list[Change]:
 
 def _past(state: str) -> str:
     return f"were {state}" if state in ("cancelled", "skipped") else f"are {state}" if state == "pending" else state
+
+
+def _work(record: RunRecord) -> float:
+    return sum(each.end - each.start for each in slices_of(record.rows))
 
 
 def _attempts(record: RunRecord) -> int:
