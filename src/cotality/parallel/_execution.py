@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
+from sys import is_finalizing
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +255,8 @@ class Execution(Loop):
 
     def _take_peaks(self) -> None:
         """Ask workers how much memory they have had, as long as they are ours."""
-        if monotonic() - self.began < MEASURED_SECONDS:
+        if is_finalizing() or monotonic() - self.began < MEASURED_SECONDS:
+            # A program that ends in the middle of a run has no one left who could ask, nor files to be opened.
             return
         for feed in self._feeds:
             peaks: Callable[[], dict[str, int]] | None = getattr(feed.backend, "peaks", None)
