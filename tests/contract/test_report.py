@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cotality.workflow import RunRecord, Workflow, compare
+from cotality.workflow._report.paths import critical_path, in_order, needs_of
 from tests.contract import flows
 
 SECRET = "a-value-that-nobody-may-see"
@@ -144,3 +145,30 @@ def test_runs_that_are_compared_may_be_saved_ones(tmp_path: Path) -> None:
     page = (tmp_path / "a.html").read_text()
     assert first.id in page
     assert second.id in page
+
+
+def test_what_was_waited_for_has_no_circle_whatever_was_mapped() -> None:
+    flow = Workflow("maps", backend="serial", failure="finish")
+    numbers = flows.numbers_to(4)
+    shared = flows.give(1)
+    plain = flow.map(flows.add, numbers.output)
+    nested = flow.map(lambda count: flow.map(flows.add, range(count)), numbers.output)
+    twice = flow.map(lambda one, two: flows.add(one, shared.output), plain.outputs, plain.outputs)
+    lent = flow.map(flows.add, [shared.output, numbers.output[0]])
+    every = flow.gather(plain.outputs, twice.outputs, lent.outputs)
+    flow.add(flows.summary(twice.outcomes).after(nested, every))
+    flow.map(flows.fail_if_odd, twice.outputs)
+    record = flow.run(raise_failures=False).record()
+    needs = needs_of(record)
+    order = in_order(needs)
+    assert sorted(order) == sorted(needs)
+    ended = {row.index: row for row in record.rows}
+    for place, needed in needs.items():
+        for need in needed:
+            if place in ended and need in ended and ended[place].start is not None:
+                assert (ended[need].end or 0.0) <= ended[place].start
+    path = critical_path(record)
+    assert 0 < path.seconds <= record.duration
+    starts = [row.start for row in path.rows]
+    assert starts == sorted(starts)
+    assert path.rows[0].task == "numbers_to"
