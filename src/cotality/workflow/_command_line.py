@@ -14,13 +14,17 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from cotality.parallel.building import hints_of
-from cotality.workflow._compare import compare
-from cotality.workflow._record import RunRecord
-from cotality.workflow._report.page import require_jinja
-from cotality.workflow._run import Run
+from cotality.workflow._exits import (
+    CANCELLED,
+    FAILED,
+    INTERRUPTED,
+    SUCCEEDED,
+    TIMED_OUT,
+    UNUSABLE,
+    Unusable,
+)
+from cotality.workflow._pages import add_pages, check_pages, keep
 from cotality.workflow._workflow import Workflow
-
-SUCCEEDED, FAILED, UNUSABLE, TIMED_OUT, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 _DESCRIPTION = """\
 Run a workflow, or look at it.
@@ -33,10 +37,6 @@ exit codes:
   4    the run was cancelled
   130  interrupted by Ctrl-C
 """
-
-
-class Unusable(Exception):
-    """What the user has given can not be used, and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,21 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare")
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
     draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
-    _add_pages(commands)
+    add_pages(commands)
     return parser
-
-
-def _add_pages(commands: Any) -> None:
-    report = commands.add_parser("report", help="make a page of a saved run", description="Make a page of a saved run.")
-    compare = commands.add_parser(
-        "compare", help="make a page of two saved runs, side by side", description="Make a page of two saved runs."
-    )
-    for command, names in ((report, ["saved"]), (compare, ["first", "second"])):
-        for name in names:
-            command.add_argument(name, type=Path, metavar=f"{name.upper()}.json", help="written by run --save")
-        command.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="the page to write")
-    report.set_defaults(command=_report)
-    compare.set_defaults(command=_compare)
 
 
 def _command(
@@ -116,7 +103,7 @@ def _command(
 
 
 def _run(given: argparse.Namespace) -> int:
-    _check_pages(given.report, given.save)
+    check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
         stream = flow.stream(raise_failures=False, progress=given.progress, **_options(given))
@@ -127,7 +114,7 @@ def _run(given: argparse.Namespace) -> int:
             for _outcome in stream:
                 pass
     finally:
-        _keep(stream.run, given)
+        keep(stream.run, given.report, given.save)
     print(stream.run.summary())
     return {"succeeded": SUCCEEDED, "timed out": TIMED_OUT, "cancelled": CANCELLED}.get(stream.run.state, FAILED)
 
@@ -150,54 +137,6 @@ def _draw(given: argparse.Namespace) -> int:
     except (ValueError, FileNotFoundError) as error:
         raise Unusable(str(error)) from None
     return SUCCEEDED
-
-
-# Pages ---------------------------------------------------------------------------------------------------------------
-
-
-def _keep(run: Run, given: argparse.Namespace) -> None:
-    """Write what was asked for of a run that is over; what can not be written does not change how it went."""
-    if run.state == "running" or not (given.save or given.report):
-        return
-    record = run.record()
-    for path, write in ((given.save, record.save), (given.report, record.report)):
-        if path is not None:
-            try:
-                write(path)
-            except OSError as error:
-                print(f"error: {path} can not be written: {error.strerror}", file=sys.stderr)
-
-
-def _report(given: argparse.Namespace) -> int:
-    _check_pages(given.output)
-    return _page(lambda: RunRecord.load(given.saved).report(given.output))
-
-
-def _compare(given: argparse.Namespace) -> int:
-    _check_pages(given.output)
-    return _page(lambda: compare(given.first, given.second, given.output))
-
-
-def _page(make: Callable[[], None]) -> int:
-    try:
-        make()
-    except OSError as error:
-        raise Unusable(f"{error.filename}: {error.strerror}") from None
-    except ValueError as error:
-        raise Unusable(str(error)) from None
-    return SUCCEEDED
-
-
-def _check_pages(page: Path | None, record: Path | None = None) -> None:
-    """See that pages can be made, before anything runs for hours."""
-    for path in (page, record):
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise Unusable(f"{path} can not be written: it is a folder, or there is none that it would be in")
-    if page is not None:
-        try:
-            require_jinja()
-        except ImportError as error:
-            raise Unusable(str(error)) from None
 
 
 def _options(given: argparse.Namespace) -> Any:
