@@ -11,9 +11,12 @@ import pytest
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser; its tests are skipped where there is none."""
+    """The browser; its tests are skipped where there is none.
+
+    As long as playwright is there, an event loop runs in this thread: tests of other modules could have none.
+    """
     api = pytest.importorskip("playwright.sync_api", reason="the extra browser is not installed")
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     with api.sync_playwright() as playwright:
