@@ -54,6 +54,10 @@ class Expansion:
         self.borrowed: set[int] = set()
         """What its items use that is no item, kept as long as there may be more items."""
 
+    def followed(self) -> list[Expansion]:
+        """The maps that it goes through item by item."""
+        return [source.expansion for source in self.sources if isinstance(source, _Upstream)]
+
 
 class _Upstream:
     """The results of another map, item by item, as the source of a map."""
