@@ -24,6 +24,7 @@ from cotality.parallel._loop import Feed, Loop
 from cotality.parallel._observers.attend import attend, new_identity
 from cotality.parallel._observers.audience import Audience
 from cotality.parallel._scheduling.delivery import Delivery
+from cotality.parallel._scheduling.expansion import NOT_BEGUN
 from cotality.parallel._scheduling.graph import is_counted
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.graph_survey import GraphSurvey
@@ -300,6 +301,7 @@ class Execution(Loop):
         return [
             graph.records.outcome(item, graph.nodes[item], value)
             for item, value in zip(expansion.items, values, strict=False)
+            if item != NOT_BEGUN
         ]
 
     def rows(self) -> Iterator[Row]:

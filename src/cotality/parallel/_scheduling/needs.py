@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import wires_of
+from cotality.parallel._scheduling.expansion import NOT_BEGUN, Expansion
 from cotality.parallel._scheduling.graph import Graph
-from cotality.parallel._scheduling.maps import Expansion, Maps
+from cotality.parallel._scheduling.maps import Maps
 
 
 def all_needs(graph: Graph, maps: Maps) -> list[tuple[int, ...]]:
@@ -17,10 +18,11 @@ def all_needs(graph: Graph, maps: Maps) -> list[tuple[int, ...]]:
     needs = [tuple(dict.fromkeys((*graph.inputs_of(t), *_before(graph, node)))) for t, node in enumerate(graph.nodes)]
     for expansion in maps.by_ticket.values():
         begun, followed = _sources(graph, expansion)
-        for position, item in enumerate(expansion.items):
-            beside = tuple(other.items[position] for other in followed if position < len(other.items))
-            needs[item] += begun + beside
-        needs[expansion.ticket] = (*begun, *expansion.items)
+        for place, item in enumerate(expansion.items):
+            if item != NOT_BEGUN:
+                beside = tuple(other.items[place] for other in followed if place < len(other.items))
+                needs[item] += begun + beside
+        needs[expansion.ticket] = (*begun, *(item for item in expansion.items if item != NOT_BEGUN))
     return needs
 
 
@@ -33,7 +35,7 @@ def _before(graph: Graph, node: object) -> list[int]:
 def _sources(graph: Graph, expansion: Expansion) -> tuple[tuple[int, ...], list[Expansion]]:
     """What a map waited for until it began, and the maps that it follows item by item."""
     mapped: Mapped[object] = expansion.mapped
-    followed = expansion.followed()
+    followed = [upstream.expansion for upstream in expansion.upstreams]
     passed = {other.ticket for other in followed}
     taken = [graph.tickets[wire.task] for wire in wires_of(mapped) if wire.task in graph.tickets]
     begun = dict.fromkeys((*taken, *_before(graph, mapped)))
