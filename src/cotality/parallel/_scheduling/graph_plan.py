@@ -386,7 +386,8 @@ class GraphPlan:
 
     def patience(self, now: float) -> float | None:
         """How many seconds nothing needs to be decided, unless an attempt ends; None: for ever."""
-        if self._aftermath.outgoing or self._more or self.done:
+        if self._aftermath.outgoing or self._more or self.graph.ended or self.done:
+            # Some that were to be given away have ended instead, as a part of an input is not there.
             return 0.0
         until = self._attempts.next_at(now, barred=self._lanes.any_barred)
         if until is None and not self.in_flight and not self._lanes:
