@@ -412,7 +412,7 @@ class Program:
             else:
                 columns.append(column)
         if states:
-            return SKIPPED if "skipped" in states else Expected("failed")
+            return SKIPPED if "skipped" in states else Expected("failed", items=[], cut=True)
         count = min(map(len, columns))
         items = [function.expect([column[place] for column in columns]) for place in range(count)]
         if any(source.is_cut and len(column) == count for source, column in zip(sources, columns, strict=True)):
