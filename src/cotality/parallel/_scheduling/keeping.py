@@ -7,6 +7,7 @@ as long as somebody can name that task; what it found outside, as long as there 
 from __future__ import annotations
 
 from collections import ChainMap, deque
+from collections.abc import Callable
 from weakref import WeakKeyDictionary, ref
 
 from cotality.parallel._data.ordering import Node, is_wired, needs_of
@@ -78,8 +79,11 @@ class Keeping:
         del graph.tickets[node]
         self._dropped[node] = ticket
         if ticket in self._beside and ticket not in self._watched:
-            self._watched[ticket] = ref(node, lambda _, ticket=ticket: self._nameless.append(ticket))
+            self._watched[ticket] = ref(node, self._when_nameless(ticket))
         return node
+
+    def _when_nameless(self, ticket: int) -> Callable[[ref[Node]], None]:
+        return lambda _: self._nameless.append(ticket)
 
     def _is_used_up(self, ticket: int) -> bool:
         """Whether something was made beside an item, and nothing that there is needs it."""
