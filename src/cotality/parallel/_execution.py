@@ -206,11 +206,16 @@ class Execution(Loop):
     def _dispatch(self) -> bool:
         if not self._feeds:
             self.plan.advance(self._window or FIRST_WINDOW, monotonic())
-        cut_short = super()._dispatch()
-        while len(self._opened) < len(self.plan.lanes):
-            # Those of the plan, and those that the tasks of a map that has just begun name.
-            self._open_lanes()
+        while True:
+            if len(self._opened) < len(self.plan.lanes):
+                # Those of the plan, and those that the tasks of a map that has just begun name.
+                self._open_lanes()
+            arrivals = self.plan.arrivals
             cut_short = super()._dispatch()
+            # While one was asked something may have come to be due at another, where nobody would look for it.
+            is_over = len(self._feeds) < 2 or arrivals == self.plan.arrivals
+            if is_over and len(self._opened) == len(self.plan.lanes):
+                break
         return cut_short
 
     def _collect(self, patience: float | None) -> list[Ending]:

@@ -13,6 +13,7 @@ from cotality.parallel._data.task_options import DEFAULTS, Options, check_backen
 from cotality.parallel._execution import Execution
 from cotality.parallel._observers.log import warn
 from cotality.parallel._observers.trace import trace_of
+from cotality.parallel._scheduling.maps import is_expanding
 from cotality.parallel._scheduling.ranks import Durations
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "gather",
     "hints_of",
     "in_order",
+    "is_expanding",
     "is_gathering",
     "needs_of",
     "pack",

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TypeAlias
 
+from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.task_errors import ReferenceMisuse
 
 Step: TypeAlias = tuple[bool, Any]
@@ -212,7 +213,8 @@ def _parts(value: Any) -> list[Any] | None:
         return list(value)
     if kind is dict:
         return list(value.values())
-    if kind in (Reference, Wire):
+    if kind in (Reference, Wire, Outcome):
+        # An outcome is what has been, and names its task.
         return None
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
         return list(value)

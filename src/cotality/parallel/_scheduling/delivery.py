@@ -93,6 +93,6 @@ class Delivery:
 
 
 def _speaks_for_itself(ticket: int, graph: Graph, maps: Maps) -> bool:
-    """Whether a map has something to say beyond its items: it never began, or what it went through has raised."""
+    """Whether a map has something to say beyond its items: it never began, or some of them never will be."""
     expansion = maps.by_ticket.get(ticket)
-    return expansion is None or expansion.error is not None
+    return expansion is None or not expansion.is_complete

@@ -74,6 +74,8 @@ class GraphPlan:
         """How much wider the window of maps is than they are given."""
         self._more = False
         """Whether maps have more to do that waits for nothing."""
+        self.arrivals = 0
+        """How often something has come to be due; a lane that was asked before may have it."""
         graph.add(nodes)
         for node in kept - streaming:
             graph.uses[graph.tickets[node]] += FOREVER
@@ -212,10 +214,14 @@ class GraphPlan:
                 break
         for planned in self._retries.due(1 << 30, now) if self._retries else ():
             self._lanes.of(self.graph.nodes[planned[0]]).due.append(planned)
+            self.arrivals += 1
 
     def _widen(self) -> bool:
         """Whether nothing can go on unless a map makes more tasks than the window allows; then it may."""
         if self.in_flight or self._retries or self.graph.ready or self._lanes or self._aftermath.unconsumed:
+            return False
+        if self.graph.ended:
+            # Nobody has looked yet what follows from that.
             return False
         self._slack *= 2
         return self._slack < 1 << 40
@@ -224,6 +230,7 @@ class GraphPlan:
         """From what is ready to the lanes; what needs no backend is done at once."""
         ready, nodes, records = self.graph.ready, self.graph.nodes, self.records
         lane_of, ahead = self._lanes.of, self._calls.ahead
+        arrived = False
         while ready:
             ticket = ready.popleft()
             if records.state[ticket] != PENDING or ticket in ahead:
@@ -238,6 +245,8 @@ class GraphPlan:
                 continue
             else:
                 lane_of(node).due.append(ticket)
+                arrived = True
+        self.arrivals += arrived
 
     def _declare(self, ticket: int, task: Task[Any]) -> bool:
         """Make the limits of a task known, which a map may have made; one that contradicts another is its failure."""
@@ -386,7 +395,8 @@ class GraphPlan:
 
     def patience(self, now: float) -> float | None:
         """How many seconds nothing needs to be decided, unless an attempt ends; None: for ever."""
-        if self._aftermath.outgoing or self._more or self.done:
+        if self._aftermath.outgoing or self._more or self.graph.ended or self.done:
+            # Some that were to be given away have ended instead, as a part of an input is not there.
             return 0.0
         until = self._attempts.next_at(now, barred=self._lanes.any_barred)
         if until is None and not self.in_flight and not self._lanes:
