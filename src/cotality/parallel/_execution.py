@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from inspect import iscoroutinefunction
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from cotality.parallel._backends.choose import choose_pool
+from cotality.parallel._backends.choose import choose_pool, run_where
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.mapped import Mapped
@@ -121,7 +121,7 @@ class Execution(Loop):
         observers: Sequence[Observer] = (),
         progress: Any = None,
     ) -> None:
-        self._default = backend
+        self._default = run_where(backend)
         self._max_workers = max_workers
         self._window = window
         self._event_loop = event_loop
