@@ -131,7 +131,7 @@ class Execution(Loop):
         self._deadline: float | None = None
         self._cancelled = False
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
-        self.plan = GraphPlan(
+        self.plan: GraphPlan = GraphPlan(
             nodes,
             kept=kept,
             lane_of=self._lane_of,
@@ -143,7 +143,7 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
-        self.began = monotonic()
+        self.began: float = monotonic()
         self.ended: float | None = None
 
     # Where tasks run -------------------------------------------------------------------------------------------------

@@ -43,6 +43,9 @@ def run(
         return_exceptions: Whether a task's error stands among the results instead of being raised.
         options: See :class:`RunOptions`.
 
+    Returns:
+        One result per task.
+
     Raises:
         Exception: the first task's failure as itself, with a note that names the task, unless
             ``return_exceptions``; tasks that have not started then never start.
@@ -97,6 +100,9 @@ def stream(
         ordered: Whether results come in the order of the tasks.
         return_exceptions: Whether a task's error is yielded in its place instead of being raised.
         options: See :class:`RunOptions`.
+
+    Yields:
+        The index of a task among ``tasks``, and its result.
 
     Raises:
         Exception: as :func:`run`, at the ``next`` that meets it.

@@ -44,19 +44,19 @@ class Binder:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+        self.name: str = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
             # Some that are written in C do not say what they take.
             parameters = [inspect.Parameter("args", _ARGS), inspect.Parameter("kwargs", _KWARGS)]
         self._parameters = parameters
-        self.hints = {name: hint for name, hint in hints_of(function).items() if name != "return"}
+        self.hints: dict[str, Any] = {name: hint for name, hint in hints_of(function).items() if name != "return"}
         self._hints_at: dict[str | int, Any] = {}
-        self.unchecked = _generate(self.name, parameters)
-        self.loose = any(not Tester.knows(self.hints.get(p.name, UNKNOWN)) for p in parameters)
+        self.unchecked: Callable[..., Bound] = _generate(self.name, parameters)
+        self.loose: bool = any(not Tester.knows(self.hints.get(p.name, UNKNOWN)) for p in parameters)
         """Whether there are parameters that take anything, as far as can be checked."""
-        self.checked = Tester.decorate(_generate(self.name, parameters), self._lenient_hints())
+        self.checked: Callable[..., Any] = Tester.decorate(_generate(self.name, parameters), self._lenient_hints())
 
     def _lenient_hints(self) -> dict[str, Any]:
         """The annotations, by which a reference is as good as a value, as is nothing where there is a default."""

@@ -51,11 +51,12 @@ class Explanation:
     ) -> None:
         self.name = name
         tasks = [node for node in nodes if isinstance(node, Task) and not is_gathering(node)]
-        self.tasks, self.maps = len(tasks), sum(isinstance(node, Mapped) for node in nodes)
+        self.tasks: int = len(tasks)
+        self.maps: int = sum(isinstance(node, Mapped) for node in nodes)
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
-        self.widths = _widths(nodes)
+        self.widths: list[int] = _widths(nodes)
         self.sizes: dict[str, int] = {}
-        self.workers = max_workers or default_workers(backend)
+        self.workers: int | None = max_workers or default_workers(backend)
         self.problems: list[str] = []
         self.remarks: list[str] = []
         looked_at: Counter[str] = Counter()

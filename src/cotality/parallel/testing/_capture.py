@@ -29,6 +29,7 @@ def capture_events() -> Iterator[list[Event]]:
 
     Example:
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import capture_events
         >>> with capture_events() as events:
         ...     _ = run([Task(len, {}, positional=("abc",))])
         >>> [event.name for event in events]

@@ -25,6 +25,7 @@ class FakeClock:
 
     Example:
         >>> from cotality.parallel import RetryPolicy, Task, run
+        >>> from cotality.parallel.testing import FakeClock
         >>> with FakeClock() as clock:
         ...     patient = RetryPolicy(attempts=3, wait=60, jitter=0, max_wait=3600)
         ...     run([Task(int, {}, positional=("x",))], retries=patient, return_exceptions=True)
@@ -35,8 +36,9 @@ class FakeClock:
 
     def __init__(self) -> None:
         # So that the times of events are those of the day.
-        self._start = self.now = time.monotonic()
+        self.now: float = time.monotonic()
         """What time it is, in seconds of the monotonic clock."""
+        self._start = self.now
         self._before: tuple[Callable[[], float], Pool | None] | None = None
 
     @property

@@ -42,6 +42,7 @@ def inject(task: str | Callable[..., Any], fault: Fault, *, attempts: int | None
 
     Example:
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import failing, inject
         >>> with inject(len, failing(ConnectionError("down")), attempts=1):
         ...     run([Task(len, {}, positional=("abc",))], retries=1)
         [3]
@@ -63,11 +64,18 @@ def inject(task: str | Callable[..., Any], fault: Fault, *, attempts: int | None
 def crash(call: Callable[[], Any]) -> Any:
     """End the worker process at once, with exit code 70. Elsewhere raise the error that this comes to.
 
+    Parameters:
+        call: The call, which is not made.
+
+    Returns:
+        Nothing, ever.
+
     Raises:
         WorkerDied: there is no worker process that could be ended.
 
     Example:
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import crash, inject
         >>> with inject(len, crash):
         ...     [error] = run([Task(len, {}, positional=("abc",))], return_exceptions=True)
         >>> type(error).__name__
@@ -81,11 +89,18 @@ def crash(call: Callable[[], Any]) -> Any:
 def hang(call: Callable[[], Any]) -> Any:
     """Never end. In a thread, until the end of ``inject``; where the clock is fake, until the timeout that ends it.
 
+    Parameters:
+        call: The call; made when a thread is let go, and its result then dropped.
+
+    Returns:
+        Nothing that anybody sees.
+
     Raises:
         RuntimeError: the run is serial and its clock not fake, so that nothing could ever end it.
 
     Example:
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import FakeClock, hang, inject
         >>> with FakeClock(), inject(len, hang):
         ...     [error] = run([Task(len, {}, positional=("abc",))], timeout=60, return_exceptions=True)
         >>> type(error).__name__
@@ -102,8 +117,12 @@ def slow(seconds: float) -> Fault:
     Parameters:
         seconds: How long it sleeps before, on the fake clock if there is one.
 
+    Returns:
+        The fault.
+
     Example:
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import FakeClock, inject, slow
         >>> with FakeClock() as clock, inject(len, slow(seconds=5)):
         ...     run([Task(len, {}, positional=("abc",))])
         ...     clock.passed
@@ -119,8 +138,12 @@ def failing(error: BaseException | type[BaseException]) -> Fault:
     Parameters:
         error: The exception, or its class.
 
+    Returns:
+        The fault.
+
     Example:
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import failing, inject
         >>> with inject(len, failing(OSError("no space left"))):
         ...     run([Task(len, {}, positional=("abc",))], return_exceptions=True)
         [OSError('no space left')]
@@ -131,10 +154,14 @@ def failing(error: BaseException | type[BaseException]) -> Fault:
 def unpicklable_result(call: Callable[[], Any]) -> Any:
     """Give something that can not leave a process: there the task comes to a ``TransferError``.
 
+    Parameters:
+        call: The call, which is not made.
+
     Returns:
         A lock.
 
     Example:
+        >>> from cotality.parallel.testing import unpicklable_result
         >>> unpicklable_result(len)
         <unlocked _thread.lock object at ...>
     """
@@ -144,13 +171,22 @@ def unpicklable_result(call: Callable[[], Any]) -> Any:
 def unpicklable_error(call: Callable[[], Any]) -> Any:
     """Raise something that can not leave a process as it is: there it comes as a ``RemoteError``.
 
+    Parameters:
+        call: The call, which is not made.
+
+    Returns:
+        Nothing, ever.
+
     Raises:
         RuntimeError: of a class of its own, with a lock in it.
 
     Example:
-        >>> unpicklable_error(len)
-        Traceback (most recent call last):
-        cotality.parallel.testing._faults.unpicklable_error.<locals>.UnpicklableError: it holds a lock
+        >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import inject, unpicklable_error
+        >>> with inject(len, unpicklable_error):
+        ...     [error] = run([Task(len, {}, positional=("abc",))], return_exceptions=True)
+        >>> print(error)
+        it holds a lock
     """
 
     class UnpicklableError(RuntimeError):

@@ -20,6 +20,7 @@ def serial_runs() -> Iterator[None]:
     Example:
         >>> import threading
         >>> from cotality.parallel import Task, run
+        >>> from cotality.parallel.testing import serial_runs
         >>> with serial_runs():
         ...     [thread] = run([Task(threading.current_thread, {})], backend="processes")
         >>> thread is threading.current_thread()
