@@ -8,6 +8,7 @@ annotation may name what comes later in its module, and beartype need not be imp
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias, Union
 
@@ -46,7 +47,7 @@ class Binder:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name: str = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
         try:
-            parameters = list(inspect.signature(function).parameters.values())
+            parameters = list(signature_of(function).parameters.values())
         except (TypeError, ValueError):
             # Some that are written in C do not say what they take.
             parameters = [inspect.Parameter("args", _ARGS), inspect.Parameter("kwargs", _KWARGS)]
@@ -94,6 +95,19 @@ class Binder:
             return places[place]
         rest = next((p.name for p in self._parameters if p.kind is _ARGS), "args")
         return f"{rest}[{place - len(places)}]"
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """What a function takes, whether or not its annotations can be evaluated.
+
+    Raises:
+        TypeError, ValueError: it does not say.
+    """
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
 
 
 def _generate(name: str, parameters: list[inspect.Parameter]) -> Callable[..., Bound]:
