@@ -10,6 +10,8 @@ from typing import Any, is_typeddict
 
 import pytest
 
+from cotality.parallel import errors
+
 DOORS = [
     "cotality.workflow",
     "cotality.parallel",
@@ -97,6 +99,10 @@ def test_class_says_what_it_and_its_methods_take(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, value in PUBLIC.items() if not _is_only_met(value)])
 def test_it_shows_an_example(name: str) -> None:
     assert ">>> " in (inspect.getdoc(PUBLIC[name]) or "")
+
+
+def test_errors_show_how_they_are_caught() -> None:
+    assert ">>> " in (errors.__doc__ or "")
 
 
 def test_names_are_found() -> None:

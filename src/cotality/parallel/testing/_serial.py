@@ -15,7 +15,8 @@ def serial_runs() -> Iterator[None]:
     backend its options or its tasks name.
 
     It holds for the whole process, so also for what other threads run, a server under test for example. The tasks of
-    ``arun`` and ``astream`` run one after the other as well, in a thread of their own.
+    ``arun`` and ``astream`` run one after the other as well, in a thread of their own. Calls of executors are no runs:
+    they stay where they are.
 
     Example:
         >>> import threading
