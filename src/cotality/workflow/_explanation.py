@@ -73,7 +73,7 @@ class Explanation:
             self._look_at_map(node, foreseen)
         firsts = [(foreseen.tasks[0], foreseen.number or 0) for foreseen in mapped.values() if foreseen.tasks]
         self._look_at_limits([*((task, 1) for task in tasks), *firsts], timeout)
-        self.seconds = _seconds(nodes, mapped, durations)
+        self.seconds: tuple[float, float] | None = _seconds(nodes, mapped, durations)
         if backend == "processes" and (self.workers or 0) > usable_cpus():
             self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
 
