@@ -1,4 +1,4 @@
-"""The command line: runs, explains and draws a workflow that a module holds, for a shell, a cron job, a container."""
+"""The command line: runs, explains, draws and reports on a workflow, for a shell, a cron job, a container."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from cotality.parallel.building import hints_of
 from cotality.workflow._binder import signature_of
+from cotality.workflow._exits import (
+    CANCELLED,
+    FAILED,
+    INTERRUPTED,
+    SUCCEEDED,
+    TIMED_OUT,
+    UNUSABLE,
+    Unusable,
+)
+from cotality.workflow._pages import add_pages, check_pages, keep
 from cotality.workflow._workflow import Workflow
-
-SUCCEEDED, FAILED, UNUSABLE, TIMED_OUT, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 _DESCRIPTION = """\
 Run a workflow, or look at it.
@@ -29,10 +37,6 @@ exit codes:
   4    the run was cancelled
   130  interrupted by Ctrl-C
 """
-
-
-class Unusable(Exception):
-    """What the user has given can not be used, and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,8 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--backend", choices=["threads", "processes", "serial", "asyncio"], help="where tasks run")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
     run.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
+    run.add_argument("--report", type=Path, metavar="FILE", help="write a page that tells how it went, however it ends")
+    run.add_argument("--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare")
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
     draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    add_pages(commands)
     return parser
 
 
@@ -96,14 +103,18 @@ def _command(
 
 
 def _run(given: argparse.Namespace) -> int:
+    check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
         stream = flow.stream(raise_failures=False, progress=given.progress, **_options(given))
     except (TypeError, ValueError) as error:
         raise Unusable(str(error)) from None
-    with stream:
-        for _outcome in stream:
-            pass
+    try:
+        with stream:
+            for _outcome in stream:
+                pass
+    finally:
+        keep(stream.run, given.report, given.save)
     print(stream.run.summary())
     return {"succeeded": SUCCEEDED, "timed out": TIMED_OUT, "cancelled": CANCELLED}.get(stream.run.state, FAILED)
 
