@@ -180,12 +180,19 @@ class TestFaults:
             [error] = run(words("a"), backend=backend, timeout=0.05, return_exceptions=True)
         assert isinstance(error, errors.TaskTimeout)
 
-    def test_what_hangs_leaves_no_thread_behind(self) -> None:
+    def test_what_hangs_leaves_no_thread_behind_and_is_not_called_later(self) -> None:
+        called = threading.Event()
         threads: list[threading.Thread] = []
-        with inject(measure, lambda call: threads.append(threading.current_thread()) or hang(call)):
+
+        def hang_here(call: Callable[[], int]) -> Any:
+            threads.append(threading.current_thread())
+            return hang(called.set)
+
+        with inject(measure, hang_here):
             run(words("a"), timeout=0.05, return_exceptions=True)
         # It goes back to its crew as soon as nothing is injected any more.
-        assert _soon(lambda: run([Task(threading.current_thread, {})]) and not _is_at(threads[0], "_sleep"))
+        assert _soon(lambda: run([Task(threading.current_thread, {})]) and not _is_at(threads[0], "hang"))
+        assert not called.is_set()
 
     def test_what_hangs_in_a_serial_run_is_refused(self, serial_runs: None) -> None:
         with inject(measure, hang), pytest.raises(RuntimeError, match="can not be ended in a serial run"):

@@ -90,7 +90,7 @@ def hang(call: Callable[[], Any]) -> Any:
     """Never end. In a thread, until the end of ``inject``; where the clock is fake, until the timeout that ends it.
 
     Parameters:
-        call: The call; made when a thread is let go, and its result then dropped.
+        call: The call, which is not made.
 
     Returns:
         Nothing that anybody sees.
@@ -108,7 +108,7 @@ def hang(call: Callable[[], Any]) -> Any:
     """
     if not in_force and run_where("threads") == "serial":
         raise RuntimeError("a task that hangs can not be ended in a serial run: use FakeClock or another backend")
-    return _delayed(math.inf, call)
+    return _delayed(math.inf, _nothing)
 
 
 def slow(seconds: float) -> Fault:
@@ -201,10 +201,14 @@ def _raise(error: BaseException | type[BaseException], call: Callable[[], Any]) 
     raise error
 
 
+def _nothing() -> None:
+    """What comes after for ever: where a thread is let go, what nobody waits for is not done."""
+
+
 def _delayed(seconds: float, call: Callable[[], Any]) -> Any:
     if in_force:
         in_force[-1].sleep(seconds)
-        return None if seconds == math.inf else call()
+        return call()
     try:
         asyncio.get_running_loop()
     except RuntimeError:
