@@ -134,7 +134,7 @@ def _draw(given: argparse.Namespace) -> int:
     try:
         drawing = flow.draw()
         print(drawing.svg() if given.format == "svg" else drawing.dot if given.format == "dot" else drawing.mermaid)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         raise Unusable(str(error)) from None
     return SUCCEEDED
 
