@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from sys import is_finalizing
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING, Any
 
-from cotality.parallel._backends.choose import choose_pool
+from cotality.parallel._backends.choose import choose_pool, run_where
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.mapped import Mapped
@@ -128,7 +129,7 @@ class Execution(Loop):
         observers: Sequence[Observer] = (),
         progress: Any = None,
     ) -> None:
-        self._default = backend
+        self._default = run_where(backend)
         self._max_workers = max_workers
         self._window = window
         self._event_loop = event_loop
@@ -138,7 +139,7 @@ class Execution(Loop):
         self._deadline: float | None = None
         self._cancelled = False
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
-        self.plan = GraphPlan(
+        self.plan: GraphPlan = GraphPlan(
             nodes,
             kept=kept,
             lane_of=self._lane_of,
@@ -150,7 +151,8 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
-        self.began, self.began_at = monotonic(), time()
+        self.began: float = monotonic()
+        self.began_at: float = time()
         self.ended: float | None = None
         self.memory: dict[str, int] = {}
         """The most bytes of memory that each worker process has had since it was started, where the system tells, and

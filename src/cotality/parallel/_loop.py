@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain
-from time import monotonic
 from typing import Any, Protocol
 
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._backends.present import mark_records
 from cotality.parallel._data.current import Belonging, CurrentTask
 from cotality.parallel._data.events import Identity, Note, Subject

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator, Iterable, Sized
 from typing import Any, Literal, TypeVar, Unpack, overload
 
-from cotality.parallel._backends.choose import choose_pool
+from cotality.parallel._backends.choose import choose_pool, run_where
 from cotality.parallel._blame import stand_in_place, stand_to_be_raised
 from cotality.parallel._data.checks import check_count, check_known, check_seconds
 from cotality.parallel._data.options import RunOptions
@@ -42,6 +42,9 @@ def run(
         tasks: Any iterable of tasks; taken as workers get free.
         return_exceptions: Whether a task's error stands among the results instead of being raised.
         options: See :class:`RunOptions`.
+
+    Returns:
+        One result per task.
 
     Raises:
         Exception: the first task's failure as itself, with a note that names the task, unless
@@ -98,6 +101,9 @@ def stream(
         return_exceptions: Whether a task's error is yielded in its place instead of being raised.
         options: See :class:`RunOptions`.
 
+    Yields:
+        The index of a task among ``tasks``, and its result.
+
     Raises:
         Exception: as :func:`run`, at the ``next`` that meets it.
 
@@ -120,7 +126,7 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
     check_count("window", window)
     check_seconds("timeout", timeout)
     retry = retry_policy(options.get("retries", 0))
-    backend = options.get("backend", "threads")
+    backend = run_where(options.get("backend", "threads"))
     pool = choose_pool(backend)
     source = IterableSource(tasks)
     plan = Plan(

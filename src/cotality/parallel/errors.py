@@ -25,6 +25,16 @@
 
 Messages name the task and what to do; they never show the value of an argument.
 
+Example:
+    >>> import os
+    >>> from cotality.parallel import Task, run
+    >>> from cotality.parallel.errors import TaskError
+    >>> try:
+    ...     run([Task(os._exit, {}, positional=(3,))], backend="processes")
+    ... except TaskError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    WorkerDied: in task _exit (index 0): the worker ended with exit code 3 while it ran this task
+
 ``BrokenProcessPool`` lives in a module that costs half of this package's import time, so the errors that
 derive from it are made when they are first asked for.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -14,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from cotality.parallel.building import hints_of
+from cotality.workflow._binder import signature_of
 from cotality.workflow._exits import (
     CANCELLED,
     FAILED,
@@ -220,9 +220,9 @@ def _converted(function: Callable[..., Any], name: str, given: dict[str, str]) -
     hints = hints_of(function)
     arguments = {parameter: _convert(parameter, value, hints.get(parameter, str)) for parameter, value in given.items()}
     try:
-        inspect.signature(function).bind(**arguments)
+        signature_of(function).bind(**arguments)
     except TypeError as error:
-        raise Unusable(f"{name} {inspect.signature(function)}: {error}; give --param NAME=VALUE") from None
+        raise Unusable(f"{name} {signature_of(function)}: {error}; give --param NAME=VALUE") from None
     return arguments
 
 

@@ -37,7 +37,7 @@ class Run:
     def __init__(self, execution: Execution, workflow: str, *, fail_fast: bool) -> None:
         self._execution = execution
         self._fail_fast = fail_fast
-        self.id = execution.identity.id
+        self.id: str = execution.identity.id
         self.workflow = workflow
 
     # Results ---------------------------------------------------------------------------------------------------------
@@ -77,6 +77,9 @@ class Run:
     def outcome(self, node: Any) -> Any:
         """What a task came to, with its times.
 
+        Parameters:
+            node: The task.
+
         Raises:
             UnknownTask: it has no part in this run.
             RuntimeError: it has not ended yet.
@@ -88,6 +91,9 @@ class Run:
 
     def outcomes(self, mapped: Mapped[R]) -> list[Outcome[R]]:
         """What each item of a map came to, in their order.
+
+        Parameters:
+            mapped: The map.
 
         Raises:
             UnknownTask: the map has no part in this run.

@@ -16,7 +16,14 @@ Failure: TypeAlias = Literal["fail_fast", "finish"] | int | float
 
 
 class TaskOptions(TypedDict, total=False):
-    """The options of a task."""
+    """The options of a task.
+
+    Example:
+        >>> from cotality.workflow import TaskOptions, task
+        >>> patient: TaskOptions = {"retries": 5, "timeout": 60}
+        >>> task(**patient)(len)
+        <task len>
+    """
 
     name: str
     """What it is called in logs, errors and reports; the function's name by default."""
@@ -36,7 +43,15 @@ class TaskOptions(TypedDict, total=False):
 
 
 class CallOptions(TypedDict, total=False):
-    """The options that every way to run tasks has in common."""
+    """The options that every way to run tasks has in common.
+
+    Example:
+        >>> from cotality.core.utils.process import Task, execute_tasks_in_parallel
+        >>> from cotality.parallel import CallOptions
+        >>> patient: CallOptions = {"retries": 5, "timeout": 60}
+        >>> execute_tasks_in_parallel([Task(len, {}, positional=("abc",))], **patient)
+        [3]
+    """
 
     backend: BackendName | Pool
     """Where tasks run: a name, or a pool of your own such as a ``ProcessExecutor``. Threads by default."""
@@ -54,14 +69,28 @@ class CallOptions(TypedDict, total=False):
 
 
 class RunOptions(CallOptions, total=False):
-    """The options of a run of a list or a stream."""
+    """The options of a run of a list or a stream.
+
+    Example:
+        >>> from cotality.parallel import RunOptions, Task, run
+        >>> narrow: RunOptions = {"max_workers": 1, "window": 4}
+        >>> run([Task(len, {}, positional=("abc",))], **narrow)
+        [3]
+    """
 
     max_workers: int | None
     """The most workers; None: by the machine."""
 
 
 class WorkflowOptions(TypedDict, total=False):
-    """The options of a run of a workflow; each is the workflow's own unless it is given."""
+    """The options of a run of a workflow; each is the workflow's own unless it is given.
+
+    Example:
+        >>> from cotality.workflow import Workflow, WorkflowOptions
+        >>> nightly: WorkflowOptions = {"failure": "finish", "raise_failures": False, "timeout": 3600}
+        >>> Workflow("nightly", **nightly)
+        <Workflow 'nightly' of 0 tasks>
+    """
 
     backend: BackendName | Pool
     """Where tasks run that do not say. ``"serial"`` runs all of them in the caller's thread, whatever they say."""

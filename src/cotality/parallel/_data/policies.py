@@ -66,9 +66,16 @@ class RetryPolicy:
             raise ValueError("total must be a number of seconds, or None")
 
     def wait_after(self, attempt: int, failure: BaseException) -> float | None:
-        """How many seconds to wait after this failed attempt (numbered from 1); None: give up.
+        """How long to wait after an attempt has failed.
 
         What can not become better is never tried again: bad arguments, and what can not travel.
+
+        Parameters:
+            attempt: Which attempt it was, from 1.
+            failure: Why it failed.
+
+        Returns:
+            Seconds; None to give up.
         """
         if attempt >= self.attempts or isinstance(failure, (TransferError, ArgumentError)):
             return None

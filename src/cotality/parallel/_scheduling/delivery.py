@@ -25,7 +25,7 @@ class Delivery:
 
     def __init__(self, wanted: Sequence[Node], *, ordered: bool) -> None:
         self._order = list(wanted)
-        self.wanted = set(wanted)
+        self.wanted: set[Node] = set(wanted)
         self._ordered = ordered
         self._at = 0
         self._item = 0

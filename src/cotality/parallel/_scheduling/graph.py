@@ -33,7 +33,7 @@ class Graph:
         self.nodes: list[Any] = []
         """By ticket; in the place of an item of a map that has succeeded, something that has its name."""
         self.tickets: dict[Node, int] = {}
-        self.records = Records()
+        self.records: Records = Records()
         self.values: dict[int, Any] = {}
         self.dependents: list[list[int] | None] = []
         self.uses: list[int] = []
@@ -45,7 +45,7 @@ class Graph:
         """Those that wait for nothing any more and that nobody has taken from here."""
         self.ended: list[int] = []
         """Those that have ended, however they did, and that nobody has taken from here."""
-        self.unfinished = 0
+        self.unfinished: int = 0
         self.followers: dict[int, list[int]] = {}
         """The maps that go through the items of a map, by the ticket of that map, until it begins."""
         self.map_followers: dict[int, list[int]] = {}

@@ -26,7 +26,7 @@ from cotality.parallel._scheduling.graph import FOREVER, Graph
 from cotality.parallel._scheduling.lanes import Entry, Lane, LaneName, Lanes, ticket_of
 from cotality.parallel._scheduling.maps import Maps
 from cotality.parallel._scheduling.ranks import Durations, Ranks, are_worthwhile
-from cotality.parallel._scheduling.records import PENDING
+from cotality.parallel._scheduling.records import PENDING, Records
 from cotality.parallel._scheduling.tolerance import Tolerance
 
 ROUNDS = 100
@@ -58,17 +58,18 @@ class GraphPlan:
         delivery: Delivery | None,
         stand_in: Callable[[int, Task[Any], BaseException, int], Exception],
     ) -> None:
-        self.graph = graph = Graph()
-        self.records = graph.records
+        graph = Graph()
+        self.graph: Graph = graph
+        self.records: Records = graph.records
         self._stand_in = stand_in
         streaming = delivery.wanted if delivery is not None else set()
-        self.maps = Maps(graph, streaming)
+        self.maps: Maps = Maps(graph, streaming)
         self._lanes = Lanes(lane_of)
         self._calls = Calls(graph, self._lanes)
         self._aftermath = Aftermath(graph, self.maps, Tolerance(failure), delivery)
         self._attempts = Attempts()
         self._limits, self._retries = self._attempts.limits, self._attempts.retries
-        self.in_flight = 0
+        self.in_flight: int = 0
         """How many attempts the backends have."""
         self._slack = 1
         """How much wider the window of maps is than they are given."""
