@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cotality.parallel._data.events import Companion as Companion
     from cotality.parallel._data.events import Event as Event
     from cotality.parallel._data.events import Observer as Observer
+    from cotality.parallel._data.journal import Journal as Journal
     from cotality.parallel._data.limit import Limit as Limit
     from cotality.parallel._data.mapped import Mapped as Mapped
     from cotality.parallel._data.messages import Backend as Backend
@@ -46,6 +47,7 @@ _HOMES = {
     "Reference": "_data.reference",
     "Outcome": "_data.outcome",
     "Mapped": "_data.mapped",
+    "Journal": "_data.journal",
     "Limit": "_data.limit",
     "Backend": "_data.messages",
     "CallOptions": "_data.options",
@@ -77,6 +79,7 @@ __all__ = [
     "Companion",
     "CurrentTask",
     "Event",
+    "Journal",
     "Limit",
     "Mapped",
     "Observer",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cotality.parallel._backends.choose import choose_pool
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
+from cotality.parallel._data.journal import JournalOption, journal_of
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
@@ -31,6 +32,8 @@ from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCE
 
 if TYPE_CHECKING:
     import asyncio
+
+    from cotality.parallel._memory import FlowMemory
 
 
 class LaneFeed(Feed):
@@ -98,6 +101,7 @@ class Execution(Loop):
         name: What the workflow is called.
         observers: Who is told what happens.
         progress: How progress is shown; None: it is not.
+        journal: What finished tasks are taken over from, and written to; None: nothing.
 
     Raises:
         ValueError: two limits of one name differ.
@@ -120,6 +124,7 @@ class Execution(Loop):
         name: str = "workflow",
         observers: Sequence[Observer] = (),
         progress: Any = None,
+        journal: JournalOption | None = None,
     ) -> None:
         self._default = backend
         self._max_workers = max_workers
@@ -128,6 +133,7 @@ class Execution(Loop):
         self._coroutine_functions: dict[Callable[..., Any], bool] = {}
         self._opened: set[LaneName] = set()
         self._timeout = timeout
+        self._remembered: FlowMemory | None = None
         self._deadline: float | None = None
         self._cancelled = False
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
@@ -143,8 +149,19 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
+        self._journal = journal_of(journal)
+        self.plan.remember = self._remember
+        if self._journal is not None:
+            self._remember()
         self.began = monotonic()
         self.ended: float | None = None
+
+    def _remember(self) -> FlowMemory:
+        # Only who has something to remember pays for importing it.
+        from cotality.parallel._memory import FlowMemory
+
+        self.memory = self.plan.memory = self._remembered = memory = FlowMemory(self._journal, self.plan)
+        return memory
 
     # Where tasks run -------------------------------------------------------------------------------------------------
 
@@ -262,7 +279,7 @@ class Execution(Loop):
     def outcome(self, ticket: int) -> Outcome[Any]:
         """What a task came to."""
         graph = self.plan.graph
-        return graph.records.outcome(ticket, graph.nodes[ticket], graph.values.get(ticket, DROPPED))
+        return graph.records.outcome(ticket, graph.nodes[ticket], graph.value_of(ticket))
 
     def item_outcomes(self, mapped: Mapped[Any]) -> list[Outcome[Any]]:
         """What the items of a map came to."""
@@ -271,7 +288,7 @@ class Execution(Loop):
         expansion = self.plan.maps.by_ticket.get(ticket)
         if expansion is None:
             return []
-        values = graph.values.get(ticket) or [DROPPED] * len(expansion.items)
+        values = graph.value_of(ticket) if graph.values.get(ticket) else [DROPPED] * len(expansion.items)
         return [
             graph.records.outcome(item, graph.nodes[item], value)
             for item, value in zip(expansion.items, values, strict=False)
@@ -303,7 +320,12 @@ class Execution(Loop):
         Raises:
             KeyError: its result was not kept.
         """
-        return self.plan.graph.values[ticket]
+        graph = self.plan.graph
+        return graph.value_of(ticket) if ticket in graph.values else graph.values[ticket]
+
+    def resumed(self) -> dict[str, int]:
+        """How many tasks did not have to run, by name."""
+        return {} if self._remembered is None else dict(self._remembered.resumed)
 
     def has_succeeded(self, ticket: int) -> bool:
         """Whether a task has given a result."""

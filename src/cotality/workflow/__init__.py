@@ -2,6 +2,7 @@
 
 from cotality.parallel import (
     Event,
+    Journal,
     Limit,
     Mapped,
     Observer,
@@ -26,6 +27,7 @@ __all__ = [
     "Drawing",
     "Event",
     "Explanation",
+    "Journal",
     "Limit",
     "Mapped",
     "Observer",

@@ -124,6 +124,11 @@ class Run:
         """How many tasks ended in which state; those that have not ended count as ``"pending"``."""
         return self._execution.counts()
 
+    @property
+    def resumed(self) -> dict[str, int]:
+        """How many tasks did not have to run, by name, because a journal or a cache had their results."""
+        return self._execution.resumed()
+
     def cancel(self) -> None:
         """End the run as soon as can be: nothing more starts, and what runs is ended where that can be done.
 

@@ -216,7 +216,7 @@ class Graph:
             return wire.follow(self.outcome_for(source))
         if source in self.values:
             value = self.values[source]
-            if isinstance(value, Sealed) and (wire.path or not sealed):
+            if isinstance(value, Sealed) and (wire.path or not sealed or not value.travels):
                 value = self.values[source] = value.open()
         elif ahead_of is not None:
             return ahead_of
@@ -227,11 +227,22 @@ class Graph:
             )
         return wire.follow(value) if wire.path else value
 
+    def value_of(self, ticket: int) -> Any:
+        """A node's result, opened if it was not; DROPPED if it is not there any more.
+
+        Raises:
+            BaseException: whatever opening it raises.
+        """
+        value = self.values.get(ticket, DROPPED)
+        if isinstance(value, Sealed):
+            value = self.values[ticket] = value.open()
+        return value
+
     def outcome_for(self, ticket: int) -> Any:
         """What a node came to, for a task that takes it; for a map, the list of what its items came to."""
         if ticket in self.outcome_lists:
             return self.outcome_lists[ticket]
-        return self.records.outcome(ticket, self.nodes[ticket], self.values.get(ticket, DROPPED))
+        return self.records.outcome(ticket, self.nodes[ticket], self.value_of(ticket))
 
     def took_inputs(self, ticket: int) -> None:
         """A node has its inputs: what nobody else needs is dropped."""

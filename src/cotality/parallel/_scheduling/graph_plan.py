@@ -12,6 +12,7 @@ from typing import Any
 
 from cotality.parallel._data.events import Note
 from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.memory import ASK_SECONDS, ELSEWHERE, GraphMemory
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
@@ -74,6 +75,13 @@ class GraphPlan:
         """How much wider the window of maps is than they are given."""
         self._more = False
         """Whether maps have more to do that waits for nothing."""
+        self.memory: GraphMemory | None = None
+        """Who knows results of tasks without running them; None: nobody."""
+        self.remember: Callable[[], GraphMemory] | None = None
+        """Makes one when the first task has a cache."""
+        self._elsewhere: list[int] = []
+        """Those that somebody else runs."""
+        self._ask_at = 0.0
         graph.add(nodes)
         for node in kept - streaming:
             graph.uses[graph.tickets[node]] += FOREVER
@@ -92,6 +100,11 @@ class GraphPlan:
     def lanes(self) -> dict[LaneName, Lane]:
         """The backends that tasks run on; others may join, as maps make tasks."""
         return self._lanes.by_name
+
+    @property
+    def ahead(self) -> set[int]:
+        """Those that were sent along behind the one whose result they need."""
+        return self._calls.ahead
 
     @property
     def failed(self) -> list[int]:
@@ -187,7 +200,7 @@ class GraphPlan:
         """Let the worker go on with the only task that waits for this one, and so on, without asking back."""
         while len(due) < most:
             child = self._calls.next_behind(ticket, lane)
-            if child is None:
+            if child is None or not (self.memory is None or self.memory.may_follow(ticket, child)):
                 return
             task = self.graph.nodes[child]
             planned = self._plan(child, task, lane, ahead_of=ticket)
@@ -199,12 +212,17 @@ class GraphPlan:
 
     def advance(self, window: int, now: float) -> None:
         """Bring what has become ready to where it belongs."""
+        if self._elsewhere and now >= self._ask_at:
+            self.graph.ready.extend(self._elsewhere)
+            self._elsewhere.clear()
         self._sort(now)
         self._more = False
         rounds = 0
         while self.failure is None and self.maps.open and (self.maps.expand(window * self._slack) or self._widen()):
             self._aftermath.look()
             self._sort(now)
+            if self.memory is not None:
+                self._aftermath.look()
             rounds += 1
             if rounds == ROUNDS:
                 self._more = True
@@ -215,6 +233,8 @@ class GraphPlan:
     def _widen(self) -> bool:
         """Whether nothing can go on unless a map makes more tasks than the window allows; then it may."""
         if self.in_flight or self._retries or self.graph.ready or self._lanes or self._aftermath.unconsumed:
+            return False
+        if self._elsewhere:
             return False
         self._slack *= 2
         return self._slack < 1 << 40
@@ -233,13 +253,34 @@ class GraphPlan:
                 self.maps.begin(ticket)
             elif node.callback_function is gathered:
                 self._gather(ticket, now)
-            elif node.options.limits and not self._declare(ticket, node):
+            elif node.options.asked and not self._declare(ticket, node):
                 continue
-            else:
+            elif self.memory is None or not self._is_known(ticket, self.memory, now):
                 lane_of(node).due.append(ticket)
 
+    def _is_known(self, ticket: int, memory: GraphMemory, now: float) -> bool:
+        """Whether a task need not run, as its result is there already, or is being made, or can not be asked for."""
+        try:
+            value = memory.recall(ticket)
+        except Exception as error:
+            self.graph.took_inputs(ticket)
+            self._give_up(ticket, error)
+            return True
+        if value is None:
+            return False
+        if value is ELSEWHERE:
+            self._elsewhere.append(ticket)
+            self._ask_at = now + ASK_SECONDS
+        else:
+            self.graph.took_inputs(ticket)
+            self.graph.succeed(ticket, value)
+        return True
+
     def _declare(self, ticket: int, task: Task[Any]) -> bool:
-        """Make the limits of a task known, which a map may have made; one that contradicts another is its failure."""
+        """Make the limits and the cache of a task known, which a map may have made; a limit that contradicts another
+        is its failure."""
+        if task.options.cache is not None and self.memory is None and self.remember is not None:
+            self.memory = self.remember()
         try:
             self._limits.declare(task.options.limits)
         except ValueError as error:
@@ -383,6 +424,8 @@ class GraphPlan:
         if self._aftermath.outgoing or self._more or self.done:
             return 0.0
         until = self._attempts.next_at(now, barred=self._lanes.any_barred)
+        if self._elsewhere:
+            until = self._ask_at if until is None else min(until, self._ask_at)
         if until is None and not self.in_flight and not self._lanes:
             raise InternalError("nothing runs, nothing is due, and the run is not over")
         return None if until is None else max(0.0, until - now)

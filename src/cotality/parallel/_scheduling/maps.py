@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, in_order, needs_of
 from cotality.parallel._data.reference import Wire, as_references
+from cotality.parallel._data.sealed import Sealed, Several
 from cotality.parallel._data.task import Task, gathered, name_of
 from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
 from cotality.parallel._data.task_options import Options
@@ -175,7 +176,7 @@ class Maps:
         state = self._graph.records.state[ticket]
         if state == PENDING:
             return _NOT_YET
-        return self._graph.values[ticket] if state == SUCCEEDED else _Missing(*self._graph.cause_of(ticket))
+        return self._graph.value_of(ticket) if state == SUCCEEDED else _Missing(*self._graph.cause_of(ticket))
 
     def _take(self, upstream: _Upstream) -> None:
         self._graph.release(upstream.expansion.items[upstream.position])
@@ -288,13 +289,14 @@ class Maps:
     def _close(self, expansion: Expansion) -> None:
         """All items have ended, and so has the map."""
         graph, ticket = self._graph, expansion.ticket
-        results: list[Any] = []
+        results: Any = []
         if self._needs_whole(expansion):
             results = [graph.values.get(item) for item in expansion.items]
+            if any(isinstance(result, Sealed) for result in results):
+                results = Several(results)
             if graph.is_watched(ticket):
                 graph.outcome_lists[ticket] = [
-                    graph.records.outcome(item, graph.nodes[item], value)
-                    for item, value in zip(expansion.items, results, strict=True)
+                    graph.records.outcome(item, graph.nodes[item], graph.value_of(item)) for item in expansion.items
                 ]
             if not all(expansion.held):
                 expansion.error = expansion.error or ResultNotKept(

@@ -1,0 +1,166 @@
+"""Results as bytes and back.
+
+A result is a pickle, with large buffers apart, so that an array is mapped from its file and not copied. Its *stamp* is
+a digest of key, time and bytes: what is opened has been compared with it before.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from cotality.parallel._data.sealed import Sealed
+from cotality.parallel._data.task_errors import JournalError
+
+PROTOCOL: Final = 5
+APART_BYTES: Final = 1 << 16
+"""Buffers of at least this size are kept out of the pickle."""
+INLINE_BYTES: Final = 1 << 12
+"""Results of at most this size stand in the index itself; larger ones are files."""
+_ALIGNED: Final = 64
+
+Parts: TypeAlias = Sequence[bytes | memoryview]
+
+
+class Entry(NamedTuple):
+    """What the index knows of a result.
+
+    Parameters:
+        key: Its task's key.
+        stamp: What its bytes are compared with; other tasks that take it have it in their keys.
+        call: See :mod:`keys`.
+        at: When it was kept, in seconds since the epoch.
+        function: The number of its function.
+    """
+
+    key: bytes
+    stamp: bytes
+    call: int
+    at: float
+    function: int
+
+
+def dump(value: Any) -> Parts:
+    """A result as bytes: one part, or several for a file.
+
+    Raises:
+        Exception: it can not be pickled.
+    """
+    buffers: list[memoryview] = []
+
+    def keep_apart(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < APART_BYTES:
+            return True
+        buffers.append(raw)
+        return False
+
+    try:
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=keep_apart)
+    except Exception as plain:
+        import cloudpickle
+
+        buffers.clear()
+        try:
+            data = cloudpickle.dumps(value, PROTOCOL, buffer_callback=keep_apart)
+        except Exception:
+            raise plain from None
+    return _laid_out(data, buffers) if buffers else (b"P" + data,)
+
+
+def _laid_out(data: bytes, buffers: Sequence[memoryview]) -> Parts:
+    """How long each part is, and then the parts, each at an address that suits arrays."""
+    lengths = [len(data), *(buffer.nbytes for buffer in buffers)]
+    head = b"B" + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
+    parts: list[bytes | memoryview] = [head]
+    at = len(head)
+    for part in (data, *buffers):
+        padding = -at % _ALIGNED
+        parts += [bytes(padding), part]
+        at += padding + len(part)
+    return parts
+
+
+def load(data: Any) -> Any:
+    """A result from its bytes, which somebody has checked.
+
+    Raises:
+        BaseException: whatever its own code raises.
+    """
+    view = memoryview(data)
+    if view[:1] == b"P":
+        return pickle.loads(view[1:])
+    (count,) = struct.unpack_from("<I", view, 1)
+    lengths = struct.unpack_from(f"<{count}Q", view, 5)
+    at = 5 + 8 * count
+    parts = []
+    for length in lengths:
+        at += -at % _ALIGNED
+        parts.append(view[at : at + length])
+        at += length
+    return pickle.loads(parts[0], buffers=parts[1:])
+
+
+class Stamps:
+    """Makes stamps.
+
+    Parameters:
+        secret: Only who knows it can make one; None: anybody can, and it shows damage only.
+    """
+
+    def __init__(self, secret: bytes | None) -> None:
+        self._secret = b"" if secret is None else blake2b(secret, digest_size=32).digest()
+
+    def of(self, key: bytes, at: float, parts: Parts) -> bytes:
+        """The stamp of a result."""
+        head = key + struct.pack("<d", at)
+        if sum(map(len, parts)) <= INLINE_BYTES:
+            data = b"".join(parts)
+        else:
+            # Twice as fast where there is much, and the same whether it comes in parts or as one piece.
+            much = sha256()
+            for part in parts:
+                much.update(part)
+            data = much.digest()
+        return blake2b(head + data, digest_size=16, key=self._secret).digest()
+
+
+class Keeper:
+    """Where results can be read again; what a :class:`Stored` asks."""
+
+    def read(self, entry: Entry) -> Any:
+        """The bytes of a result, compared with its stamp.
+
+        Raises:
+            JournalError: they are damaged, or not there.
+        """
+        raise NotImplementedError
+
+
+class Stored(Sealed):
+    """A result that is in a store, and is read when somebody needs it."""
+
+    __slots__ = ("_entry", "_keeper", "_name")
+
+    travels = False
+
+    def __init__(self, keeper: Keeper, entry: Entry, name: str) -> None:
+        self._keeper = keeper
+        self._entry = entry
+        self._name = name
+
+    def open(self) -> Any:
+        data = self._keeper.read(self._entry)
+        try:
+            return load(data)
+        except Exception as error:
+            raise JournalError(
+                f"the result of {self._name} can not be opened any more: {type(error).__name__} was raised; "
+                "has the code of what it gives changed? Give the task another version=, and it runs again"
+            ) from error

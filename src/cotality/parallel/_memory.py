@@ -1,0 +1,399 @@
+"""What a run remembers: the way between its plan, its journal and the caches of its tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, NamedTuple
+
+from cotality.parallel._data.journal import Journal
+from cotality.parallel._data.memory import ELSEWHERE
+from cotality.parallel._data.messages import Ending, Planned
+from cotality.parallel._data.reference import OUTCOME, Wire
+from cotality.parallel._data.sealed import Sealed
+from cotality.parallel._data.task import Task, is_gathering, task_of
+from cotality.parallel._data.task_errors import JournalError, NoStableContent
+from cotality.parallel._data.wording import summary_of
+from cotality.parallel._journal.content import Content, digest
+from cotality.parallel._journal.journal import OpenJournal
+from cotality.parallel._journal.keys import Arguments, Function, Keys, again, call_of, key_of
+from cotality.parallel._journal.reasons import Reasons
+from cotality.parallel._journal.values import Entry, Stored, load
+from cotality.parallel._observers.log import warn
+from cotality.parallel._scheduling.calls import NO_VALUES
+from cotality.parallel._scheduling.graph_plan import GraphPlan
+from cotality.parallel._scheduling.records import PENDING, SUCCEEDED
+
+JOURNAL, CACHE = "journal", "cache"
+"""What stands for the worker of a task that did not have to run."""
+
+
+class Known(NamedTuple):
+    """A task as the journal knows it."""
+
+    key: bytes
+    content: bytes
+    """The key without the number of the task among those of its run that are alike."""
+    call: int
+    function: Function
+
+
+class Remembering:
+    """What the memories of lists and of workflows have in common.
+
+    Parameters:
+        settings: The journal; None: there are only caches.
+        of_wire: See :class:`Content`.
+    """
+
+    def __init__(self, settings: Journal | None, of_wire: Callable[[Wire], bytes] | None = None) -> None:
+        self._settings = settings
+        self._content = Content(of_wire)
+        self._keys = Keys(self._content)
+        self._journal: OpenJournal | None = None
+        self._reasons: Reasons | None = None
+        self._known: dict[int, Known] = {}
+        """Those that run now and are to be kept, by ticket."""
+        self._seen: dict[bytes, int] = {}
+        self._news: list[Ending] = []
+        self.resumed: Counter[str] = Counter()
+        """How many tasks were taken over, by name."""
+
+    def open(self) -> None:
+        if self._settings is not None and self._journal is None:
+            self._journal = OpenJournal(self._settings, warn)
+            self._reasons = Reasons(self._journal) if self._journal.index else None
+
+    def news(self) -> list[Ending]:
+        news, self._news = self._news, []
+        return news
+
+    def patience(self, now: float) -> float | None:
+        return None if self._journal is None else self._journal.patience(now)
+
+    def close(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            if self.resumed:
+                warn("journal.resumed", "these did not have to run", tasks=sum(self.resumed.values()))
+            journal.close()
+
+    def _find(self, ticket: int, task: Task[Any], content: bytes, call: Callable[[], int]) -> Entry | None:
+        """What the journal has of a task; if nothing, it is kept in mind that it is to be put down."""
+        journal, function = self._journal, self._keys.function_of(task)
+        if journal is None or not task.options.journal:
+            return None
+        number = self._seen.get(content, 0)
+        self._seen[content] = number + 1
+        key = again(content, number) if number else content
+        entry = journal.find(key, task.options.expires)
+        if entry is None:
+            self._known[ticket] = known = Known(key, content, call(), function)
+            reason = None if self._reasons is None else self._reasons.of(key, known.call, function)
+            if reason is not None:
+                warn("journal.runs_again", reason, task=task.name)
+        return entry
+
+    def _take_over(self, ticket: int, task: Task[Any], value: Any, where: str) -> None:
+        now = monotonic()
+        self.resumed[task.name] += 1
+        self._news.append(((ticket, task), None, value, now, now, where))
+
+    def _keep(self, ticket: int, task: Task[Any], value: Any) -> bytes | None:
+        known = self._known.pop(ticket, None)
+        if known is None or self._journal is None:
+            return None
+        return self._journal.keep(known.key, known.call, known.function, task.name, value)
+
+
+class FlatMemory(Remembering):
+    """Remembers the tasks of a list or a stream."""
+
+    def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending]]:
+        """Those of these tasks that have to run, and the ends of the others."""
+        missing: list[Planned] = []
+        found: list[tuple[Planned, Entry]] = []
+        ends: list[Ending] = []
+        for planned in pulled:
+            ticket, task = planned[0], task_of(planned[1])
+            try:
+                entry = self._look_for(ticket, task)
+            except Exception as error:
+                now = monotonic()
+                ends.append((planned, error, None, now, now, JOURNAL))
+                continue
+            if entry is None:
+                missing.append(planned)
+            else:
+                found.append((planned, entry))
+        ends += self._open_found(found, missing)
+        return missing, ends
+
+    def _look_for(self, ticket: int, task: Task[Any]) -> Entry | None:
+        if not task.options.journal:
+            return None
+        function, arguments = self._keys.function_of(task), _arguments(self._keys, task)
+        return self._find(ticket, task, key_of(function, arguments), lambda: call_of(function, arguments))
+
+    def _open_found(self, found: list[tuple[Planned, Entry]], missing: list[Planned]) -> list[Ending]:
+        if not found or self._journal is None:
+            return []
+        ends: list[Ending] = []
+        read = self._journal.store.read_many([entry for _, entry in found])
+        now = monotonic()
+        for planned, entry in found:
+            ticket, task = planned[0], task_of(planned[1])
+            try:
+                value = load(read[entry.key])
+            except Exception as error:
+                # Damaged, or its class has changed: it runs again.
+                warn(
+                    "journal.damaged",
+                    f"its result can not be read, so it runs again: {summary_of(error)}",
+                    task=task.name,
+                )
+                function = self._keys.function_of(task)
+                self._known[ticket] = Known(entry.key, entry.key, entry.call, function)
+                missing.append(planned)
+            else:
+                self.resumed[task.name] += 1
+                ends.append((planned, None, value, now, now, JOURNAL))
+        self._news += ends
+        return ends
+
+    def record(self, endings: Sequence[Ending], now: float) -> None:
+        for (ticket, call), failure, value, _started, _ended, _worker in endings:
+            if failure is None:
+                self._keep(ticket, task_of(call), value)
+        if self._journal is not None:
+            self._journal.write_when_due(now)
+
+
+class _Unfindable(Exception):
+    """What a task takes from another one can not be recognised again, so neither can what it gives."""
+
+
+class FlowMemory(Remembering):
+    """Remembers the tasks of a workflow.
+
+    Parameters:
+        settings: The journal; None: there are only caches.
+        plan: The plan of the run.
+    """
+
+    def __init__(self, settings: Journal | None, plan: GraphPlan) -> None:
+        super().__init__(settings, self._token_of_wire)
+        self._plan = plan
+        self._graph = plan.graph
+        self._stamps: dict[int, bytes] = {}
+        """What stands for the result of a task in the keys of those that take it."""
+        self._calls: dict[int, int] = {}
+        self._as_calls = False
+        """Whether wires stand for the calls they come from, and not for results."""
+        self._unfindable: set[str] = set()
+        self._caches: dict[int, Any] = {}
+        """The caches that tasks name, by their ids, as this run uses them."""
+        self._claimed: dict[int, tuple[Any, Known]] = {}
+        """What this run makes for a cache, by ticket."""
+        self._failures = False
+        """Whether something has failed that others may wait for."""
+
+    # Before a task runs ----------------------------------------------------------------------------------------------
+
+    def recall(self, ticket: int) -> Any:
+        """The result of a task that could run now; None if it has to run; ``ELSEWHERE`` if another run makes it.
+
+        Raises:
+            Exception: its arguments can not be recognised again, or its ``key=`` has failed.
+        """
+        task: Task[Any] = self._graph.nodes[ticket]
+        options = task.options
+        if self._journal is None and options.cache is None:
+            return None
+        if not options.journal and options.cache is None:
+            return None
+        try:
+            content, call = self._identify(ticket, task)
+        except _Unfindable as error:
+            self._tell_unfindable(task, error)
+            return None
+        entry = None if ticket in self._known else self._find(ticket, task, content, call)
+        if entry is not None and self._journal is not None:
+            return self._found(ticket, task, entry, self._journal.store, JOURNAL)
+        if options.cache is None:
+            return None
+        return self._ask_cache(ticket, task, Known(content, content, call(), self._keys.function_of(task)))
+
+    def _found(self, ticket: int, task: Task[Any], entry: Entry, keeper: Any, where: str) -> Stored:
+        self._stamps[ticket] = entry.stamp
+        self._calls[ticket] = entry.call
+        self._known.pop(ticket, None)
+        stored = Stored(keeper, entry, task.name)
+        self._take_over(ticket, task, stored, where)
+        return stored
+
+    def _identify(self, ticket: int, task: Task[Any]) -> tuple[bytes, Callable[[], int]]:
+        function = self._keys.function_of(task)
+        arguments = self._arguments_of(ticket, task)
+        wired = bool(task.wired) and task.options.key is None
+
+        def call() -> int:
+            if not wired:
+                return self._calls.setdefault(ticket, call_of(function, arguments))
+            self._as_calls = True
+            try:
+                return self._calls.setdefault(ticket, call_of(function, self._arguments_of(ticket, task)))
+            finally:
+                self._as_calls = False
+
+        return key_of(function, arguments), call
+
+    def _arguments_of(self, ticket: int, task: Task[Any]) -> bytes:
+        if not task.wired:
+            return _arguments(self._keys, task)
+        if task.options.key is not None:
+            call = self._graph.call_of(ticket)
+            return _arguments(self._keys, task, (call.positional, call.arguments))
+        positional, keywords = list(task.positional), dict(task.arguments)
+        for place, template in task.wiring():
+            if isinstance(place, int):
+                positional[place] = template
+            else:
+                keywords[place] = template
+        return self._keys.arguments_of(task, (tuple(positional), keywords))
+
+    def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
+        if task.name not in self._unfindable:
+            self._unfindable.add(task.name)
+            warn(
+                "journal.not_kept",
+                f"what it takes can not be recognised again, so it will run again: {error}",
+                task=task.name,
+            )
+
+    def may_follow(self, ticket: int, child: int) -> bool:
+        """Whether a task may be sent along behind another one: whether it can not be there already."""
+        options = self._graph.nodes[child].options
+        return options.cache is None and (ticket in self._known or not options.journal)
+
+    # What wires stand for --------------------------------------------------------------------------------------------
+
+    def _token_of_wire(self, wire: Wire) -> bytes:
+        ticket = self._graph.tickets[wire.task]
+        found = self._of_outcome(ticket) if wire.kind == OUTCOME else self._of_value(ticket)
+        return b"@" + digest(wire.kind.encode(), found, *([self._content.token(wire.path)] if wire.path else ()))
+
+    def _of_value(self, ticket: int) -> bytes:
+        if self._as_calls and ticket in self._calls:
+            return self._calls[ticket].to_bytes(8, "big", signed=True)
+        stamp = self._stamps.get(ticket)
+        if stamp is not None and not self._as_calls:
+            return stamp
+        expansion = self._plan.maps.by_ticket.get(ticket)
+        if expansion is not None:
+            found = digest(*map(self._of_value, expansion.items))
+            return found if self._as_calls else self._stamps.setdefault(ticket, found)
+        node = self._graph.nodes[ticket]
+        if is_gathering(node):
+            return digest(*map(self._content.token, self._graph.nodes[ticket].positional))
+        if self._as_calls:
+            return str(node.name).encode()
+        try:
+            stamp = self._stamps[ticket] = digest(b"value", self._content.token(self._graph.value_of(ticket)))
+        except NoStableContent as error:
+            raise _Unfindable(f"the result of {node.name}: {error}") from None
+        return stamp
+
+    def _of_outcome(self, ticket: int) -> bytes:
+        expansion = self._plan.maps.by_ticket.get(ticket)
+        if expansion is not None:
+            return digest(*map(self._of_outcome, expansion.items))
+        records = self._graph.records
+        if records.state[ticket] == SUCCEEDED:
+            return self._of_value(ticket)
+        error = records.errors.get(ticket)
+        return digest(records.state_of(ticket).encode(), b"" if error is None else summary_of(error).encode())
+
+    # When it has run -------------------------------------------------------------------------------------------------
+
+    def record(self, endings: Sequence[Ending], now: float) -> None:
+        if self._failures:
+            # Those of the last turn: what they came to is settled now.
+            self._failures = False
+            self._let_go_of_failed()
+        for (ticket, call), failure, value, _started, _ended, _worker in endings:
+            if failure is None and type(value) not in NO_VALUES:
+                self._remember(ticket, task_of(call), value)
+            else:
+                self._failures = bool(self._claimed)
+        if self._journal is not None:
+            self._journal.write_when_due(now)
+
+    def _remember(self, ticket: int, task: Task[Any], value: Any) -> None:
+        if self._graph.records.state[ticket] != PENDING:
+            return
+        if (
+            self._journal is not None
+            and ticket not in self._known
+            and task.options.journal
+            and ticket in self._plan.ahead
+        ):
+            # It was sent along behind the one whose result it takes, which is known only now.
+            try:
+                self._find(ticket, task, *self._identify(ticket, task))
+            except Exception as error:
+                warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
+        if ticket not in self._known and ticket not in self._claimed:
+            return
+        if isinstance(value, Sealed):
+            try:
+                value = value.open()
+            except Exception:
+                return
+        stamp = self._keep(ticket, task, value)
+        if ticket in self._claimed:
+            cache, known = self._claimed.pop(ticket)
+            stamp = cache.keep(known.key, known.call, known.function, task.name, value) or stamp
+        if stamp is not None:
+            self._stamps[ticket] = stamp
+
+    # Caches ----------------------------------------------------------------------------------------------------------
+
+    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
+        given = task.options.cache
+        cache = self._caches.get(id(given))
+        if cache is None:
+            cache = self._caches[id(given)] = given.open()
+        expires = given.expires if task.options.expires is None else task.options.expires
+        found = cache.find(known.key, expires)
+        if found is None:
+            self._claimed[ticket] = (cache, known)
+            return None
+        return found if found is ELSEWHERE else self._found(ticket, task, found, cache.store, CACHE)
+
+    def _let_go_of_failed(self) -> None:
+        """Others may try what this run could not make."""
+        state = self._graph.records.state
+        for ticket in [ticket for ticket in self._claimed if state[ticket] not in (PENDING, SUCCEEDED)]:
+            cache, known = self._claimed.pop(ticket)
+            cache.let_go(known.key)
+
+    def close(self) -> None:
+        caches, self._caches = list(self._caches.values()), {}
+        self._claimed.clear()
+        for cache in caches:
+            cache.close()
+        super().close()
+
+
+def _arguments(keys: Keys, task: Task[Any], arguments: Arguments | None = None) -> bytes:
+    """What stands for the arguments of a task, or for what its ``key=`` makes of them."""
+    if arguments is None:
+        arguments = (task.positional, task.arguments)
+    if task.options.key is not None:
+        arguments = ((task.options.key(*arguments[0], **arguments[1]),), {})
+    return keys.arguments_of(task, arguments)
+
+
+__all__ = ["FlatMemory", "FlowMemory", "JournalError"]
