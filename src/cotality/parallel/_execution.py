@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from inspect import iscoroutinefunction
@@ -27,6 +28,7 @@ from cotality.parallel._scheduling.graph import is_counted
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.graph_survey import GraphSurvey
 from cotality.parallel._scheduling.lanes import LaneName
+from cotality.parallel._scheduling.maps import is_stand_in
 from cotality.parallel._scheduling.ranks import Durations
 from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCEEDED
 
@@ -305,6 +307,15 @@ class Execution(Loop):
             ready, start, end = (None if at == NEVER else at - self.began for at in times)
             facts = (outcome.attempts, outcome.worker, ready, start, end, outcome.reason, outcome.first_cause)
             yield Row(ticket, outcome.name, outcome.state, *facts, graph.inputs_of(ticket))
+
+    def write_failures(self, path: str | os.PathLike[str], secret: bytes | None) -> int:
+        """Write the tasks that have failed, as far as there is a task that could be run again; tells how many."""
+        from cotality.parallel._journal.letters import write_failures
+
+        nodes = [self.plan.graph.nodes[ticket] for ticket in self.plan.failed]
+        tasks = [node for node in nodes if type(node) is Task and not is_stand_in(node)]
+        write_failures(path, tasks, secret)
+        return len(tasks)
 
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state."""

@@ -143,6 +143,7 @@ class Loop:
         """Before the first turn: the audience is told."""
         if self.memory is not None:
             self.memory.open()
+            self.memory.tells = self._audience is not None
         if self._audience is not None:
             self._audience.begin(self._subject, monotonic())
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.memory import ELSEWHERE
@@ -17,9 +16,9 @@ from cotality.parallel._data.task_errors import JournalError, NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import Content, digest
 from cotality.parallel._journal.journal import OpenJournal
-from cotality.parallel._journal.keys import Arguments, Function, Keys, again, call_of, key_of
+from cotality.parallel._journal.keys import Arguments, Keys, Kind, again, call_of, key_of
 from cotality.parallel._journal.reasons import Reasons
-from cotality.parallel._journal.values import Entry, Stored, load
+from cotality.parallel._journal.values import CALL, STAMP, Entry, Stored, load
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.calls import NO_VALUES
 from cotality.parallel._scheduling.graph_plan import GraphPlan
@@ -33,10 +32,12 @@ class Known(NamedTuple):
     """A task as the journal knows it."""
 
     key: bytes
-    content: bytes
-    """The key without the number of the task among those of its run that are alike."""
-    call: int
-    function: Function
+    call: bytes
+    kind: Kind
+
+
+Found: TypeAlias = tuple[bytes, bytes]
+"""The key of a result that is there, and the facts of its entry."""
 
 
 class Remembering:
@@ -57,8 +58,8 @@ class Remembering:
         """Those that run now and are to be kept, by ticket."""
         self._seen: dict[bytes, int] = {}
         self._news: list[Ending] = []
-        self.resumed: Counter[str] = Counter()
-        """How many tasks were taken over, by name."""
+        self.tells = True
+        """Whether anybody wants to be told what was taken over."""
 
     def open(self) -> None:
         if self._settings is not None and self._journal is None:
@@ -75,36 +76,45 @@ class Remembering:
     def close(self) -> None:
         journal, self._journal = self._journal, None
         if journal is not None:
-            if self.resumed:
-                warn("journal.resumed", "these did not have to run", tasks=sum(self.resumed.values()))
+            resumed = sum(self.resumed.values())
+            if resumed:
+                warn("journal.resumed", "these did not have to run", tasks=resumed)
             journal.close()
 
-    def _find(self, ticket: int, task: Task[Any], content: bytes, call: Callable[[], int]) -> Entry | None:
+    @property
+    def resumed(self) -> dict[str, int]:
+        """How many tasks did not have to run, by name."""
+        found: dict[str, int] = {}
+        for kind in self._keys.kinds:
+            if kind.resumed:
+                found[kind.name] = found.get(kind.name, 0) + kind.resumed
+        return found
+
+    def _find(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes, content: bytes) -> Found | None:
         """What the journal has of a task; if nothing, it is kept in mind that it is to be put down."""
-        journal, function = self._journal, self._keys.function_of(task)
+        journal = self._journal
         if journal is None or not task.options.journal:
             return None
         number = self._seen.get(content, 0)
         self._seen[content] = number + 1
         key = again(content, number) if number else content
-        entry = journal.find(key, task.options.expires)
-        if entry is None:
-            self._known[ticket] = known = Known(key, content, call(), function)
-            reason = None if self._reasons is None else self._reasons.of(key, known.call, function)
-            if reason is not None:
-                warn("journal.runs_again", reason, task=task.name)
-        return entry
+        facts = journal.find(key, task.options.expires)
+        if facts is not None:
+            return key, facts
+        self._known[ticket] = known = Known(key, self._call(ticket, task, kind, arguments), kind)
+        reason = None if self._reasons is None else self._reasons.of(key, known.call, kind.function)
+        if reason is not None:
+            warn("journal.runs_again", reason, task=kind.name)
+        return None
 
-    def _take_over(self, ticket: int, task: Task[Any], value: Any, where: str) -> None:
-        now = monotonic()
-        self.resumed[task.name] += 1
-        self._news.append(((ticket, task), None, value, now, now, where))
+    def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
+        return call_of(kind.function, arguments)
 
     def _keep(self, ticket: int, task: Task[Any], value: Any) -> bytes | None:
         known = self._known.pop(ticket, None)
         if known is None or self._journal is None:
             return None
-        return self._journal.keep(known.key, known.call, known.function, task.name, value)
+        return self._journal.keep(known.key, known.call, known.kind.function, known.kind.name, value)
 
 
 class FlatMemory(Remembering):
@@ -113,53 +123,47 @@ class FlatMemory(Remembering):
     def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending]]:
         """Those of these tasks that have to run, and the ends of the others."""
         missing: list[Planned] = []
-        found: list[tuple[Planned, Entry]] = []
+        found: list[tuple[Planned, Kind, Entry]] = []
         ends: list[Ending] = []
         for planned in pulled:
             ticket, task = planned[0], task_of(planned[1])
+            if not task.options.journal:
+                missing.append(planned)
+                continue
             try:
-                entry = self._look_for(ticket, task)
+                kind, arguments = self._keys.kind_of(task), _arguments(self._keys, task)
+                known = self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
             except Exception as error:
                 now = monotonic()
                 ends.append((planned, error, None, now, now, JOURNAL))
                 continue
-            if entry is None:
+            if known is None:
                 missing.append(planned)
             else:
-                found.append((planned, entry))
-        ends += self._open_found(found, missing)
+                found.append((planned, kind, Entry.of(*known)))
+        if found:
+            ends += self._open_found(found, missing)
         return missing, ends
 
-    def _look_for(self, ticket: int, task: Task[Any]) -> Entry | None:
-        if not task.options.journal:
-            return None
-        function, arguments = self._keys.function_of(task), _arguments(self._keys, task)
-        return self._find(ticket, task, key_of(function, arguments), lambda: call_of(function, arguments))
-
-    def _open_found(self, found: list[tuple[Planned, Entry]], missing: list[Planned]) -> list[Ending]:
-        if not found or self._journal is None:
-            return []
+    def _open_found(self, found: list[tuple[Planned, Kind, Entry]], missing: list[Planned]) -> list[Ending]:
+        assert self._journal is not None
         ends: list[Ending] = []
-        read = self._journal.store.read_many([entry for _, entry in found])
+        read = self._journal.store.read_many([entry for _, _, entry in found])
         now = monotonic()
-        for planned, entry in found:
-            ticket, task = planned[0], task_of(planned[1])
+        for planned, kind, entry in found:
             try:
                 value = load(read[entry.key])
             except Exception as error:
                 # Damaged, or its class has changed: it runs again.
-                warn(
-                    "journal.damaged",
-                    f"its result can not be read, so it runs again: {summary_of(error)}",
-                    task=task.name,
-                )
-                function = self._keys.function_of(task)
-                self._known[ticket] = Known(entry.key, entry.key, entry.call, function)
+                why = "it is damaged" if isinstance(error, KeyError) else summary_of(error)
+                warn("journal.damaged", f"its result can not be read, so it runs again: {why}", task=kind.name)
+                self._known[planned[0]] = Known(entry.key, entry.call, kind)
                 missing.append(planned)
             else:
-                self.resumed[task.name] += 1
+                kind.resumed += 1
                 ends.append((planned, None, value, now, now, JOURNAL))
-        self._news += ends
+        if self.tells:
+            self._news += ends
         return ends
 
     def record(self, endings: Sequence[Ending], now: float) -> None:
@@ -186,9 +190,11 @@ class FlowMemory(Remembering):
         super().__init__(settings, self._token_of_wire)
         self._plan = plan
         self._graph = plan.graph
+        self._facts: dict[int, bytes] = {}
+        """What the entries of results say, by ticket. A stamp stands for a result in the keys of those that take it."""
         self._stamps: dict[int, bytes] = {}
-        """What stands for the result of a task in the keys of those that take it."""
-        self._calls: dict[int, int] = {}
+        """What stands for the results that have no entry."""
+        self._calls: dict[int, bytes] = {}
         self._as_calls = False
         """Whether wires stand for the calls they come from, and not for results."""
         self._unfindable: set[str] = set()
@@ -213,41 +219,43 @@ class FlowMemory(Remembering):
             return None
         if not options.journal and options.cache is None:
             return None
+        kind = self._keys.kind_of(task)
         try:
-            content, call = self._identify(ticket, task)
+            arguments = self._arguments_of(ticket, task)
         except _Unfindable as error:
             self._tell_unfindable(task, error)
             return None
-        entry = None if ticket in self._known else self._find(ticket, task, content, call)
-        if entry is not None and self._journal is not None:
-            return self._found(ticket, task, entry, self._journal.store, JOURNAL)
+        content = key_of(kind.function, arguments)
+        # One that another run makes is asked for more than once.
+        found = None if ticket in self._known else self._find(ticket, task, kind, arguments, content)
+        if found is not None and self._journal is not None:
+            return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
         if options.cache is None:
             return None
-        return self._ask_cache(ticket, task, Known(content, content, call(), self._keys.function_of(task)))
+        return self._ask_cache(ticket, task, Known(content, self._call(ticket, task, kind, arguments), kind))
 
-    def _found(self, ticket: int, task: Task[Any], entry: Entry, keeper: Any, where: str) -> Stored:
-        self._stamps[ticket] = entry.stamp
-        self._calls[ticket] = entry.call
-        self._known.pop(ticket, None)
-        stored = Stored(keeper, entry, task.name)
-        self._take_over(ticket, task, stored, where)
+    def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
+        self._facts[ticket] = found[1]
+        if self._known:
+            self._known.pop(ticket, None)
+        stored = Stored(keeper, *found, kind.name)
+        kind.resumed += 1
+        if self.tells:
+            now = monotonic()
+            self._news.append(((ticket, task), None, stored, now, now, where))
         return stored
 
-    def _identify(self, ticket: int, task: Task[Any]) -> tuple[bytes, Callable[[], int]]:
-        function = self._keys.function_of(task)
-        arguments = self._arguments_of(ticket, task)
-        wired = bool(task.wired) and task.options.key is None
-
-        def call() -> int:
-            if not wired:
-                return self._calls.setdefault(ticket, call_of(function, arguments))
-            self._as_calls = True
-            try:
-                return self._calls.setdefault(ticket, call_of(function, self._arguments_of(ticket, task)))
-            finally:
-                self._as_calls = False
-
-        return key_of(function, arguments), call
+    def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
+        call = self._calls.get(ticket)
+        if call is None:
+            if task.wired and task.options.key is None:
+                self._as_calls = True
+                try:
+                    arguments = self._arguments_of(ticket, task)
+                finally:
+                    self._as_calls = False
+            call = self._calls[ticket] = call_of(kind.function, arguments)
+        return call
 
     def _arguments_of(self, ticket: int, task: Task[Any]) -> bytes:
         if not task.wired:
@@ -282,14 +290,19 @@ class FlowMemory(Remembering):
     def _token_of_wire(self, wire: Wire) -> bytes:
         ticket = self._graph.tickets[wire.task]
         found = self._of_outcome(ticket) if wire.kind == OUTCOME else self._of_value(ticket)
-        return b"@" + digest(wire.kind.encode(), found, *([self._content.token(wire.path)] if wire.path else ()))
+        # A stamp or a call is as long as any other.
+        return b"@" + wire.kind[:1].encode() + found + (self._content.token(wire.path) if wire.path else b"")
 
     def _of_value(self, ticket: int) -> bytes:
-        if self._as_calls and ticket in self._calls:
-            return self._calls[ticket].to_bytes(8, "big", signed=True)
-        stamp = self._stamps.get(ticket)
-        if stamp is not None and not self._as_calls:
-            return stamp
+        facts = self._facts.get(ticket)
+        if self._as_calls:
+            call = facts[CALL] if facts is not None else self._calls.get(ticket)
+            if call is not None:
+                return call
+        elif facts is not None:
+            return facts[STAMP]
+        elif ticket in self._stamps:
+            return self._stamps[ticket]
         expansion = self._plan.maps.by_ticket.get(ticket)
         if expansion is not None:
             found = digest(*map(self._of_value, expansion.items))
@@ -298,7 +311,7 @@ class FlowMemory(Remembering):
         if is_gathering(node):
             return digest(*map(self._content.token, self._graph.nodes[ticket].positional))
         if self._as_calls:
-            return str(node.name).encode()
+            return digest(node.name.encode())
         try:
             stamp = self._stamps[ticket] = digest(b"value", self._content.token(self._graph.value_of(ticket)))
         except NoStableContent as error:
@@ -341,7 +354,8 @@ class FlowMemory(Remembering):
         ):
             # It was sent along behind the one whose result it takes, which is known only now.
             try:
-                self._find(ticket, task, *self._identify(ticket, task))
+                kind, arguments = self._keys.kind_of(task), self._arguments_of(ticket, task)
+                self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
             except Exception as error:
                 warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
         if ticket not in self._known and ticket not in self._claimed:
@@ -351,17 +365,17 @@ class FlowMemory(Remembering):
                 value = value.open()
             except Exception:
                 return
-        stamp = self._keep(ticket, task, value)
+        facts = self._keep(ticket, task, value)
         if ticket in self._claimed:
             cache, known = self._claimed.pop(ticket)
-            stamp = cache.keep(known.key, known.call, known.function, task.name, value) or stamp
-        if stamp is not None:
-            self._stamps[ticket] = stamp
+            facts = cache.keep(known.key, known.call, known.kind.function, known.kind.name, value) or facts
+        if facts is not None:
+            self._facts[ticket] = facts
 
     # Caches ----------------------------------------------------------------------------------------------------------
 
     def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
-        given = task.options.cache
+        given: Any = task.options.cache
         cache = self._caches.get(id(given))
         if cache is None:
             cache = self._caches[id(given)] = given.open()
@@ -370,7 +384,11 @@ class FlowMemory(Remembering):
         if found is None:
             self._claimed[ticket] = (cache, known)
             return None
-        return found if found is ELSEWHERE else self._found(ticket, task, found, cache.store, CACHE)
+        return (
+            found
+            if found is ELSEWHERE
+            else self._found(ticket, task, known.kind, (known.key, found), cache.store, CACHE)
+        )
 
     def _let_go_of_failed(self) -> None:
         """Others may try what this run could not make."""

@@ -142,6 +142,7 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
         from cotality.parallel._memory import FlatMemory
 
         loop.memory = plan.memory = FlatMemory(journal)
+        plan.looks_far = window is None
     return loop
 
 

@@ -4,8 +4,8 @@ Users of the library need none of it: ``cotality.workflow`` is made of it, and s
 """
 
 from cotality.parallel._data.checks import check_count, check_known, check_observers, check_seconds
-from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.hints import UNKNOWN, hints_of, result_hint
+from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.ordering import are_in_order, in_order, needs_of
 from cotality.parallel._data.pickling import pack, unpack
 from cotality.parallel._data.reference import Wire, alive, weave, wire_of

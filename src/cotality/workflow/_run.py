@@ -104,6 +104,23 @@ class Run:
         execution = self._execution
         return [execution.outcome(ticket) for ticket in execution.plan.failed]
 
+    def save_failures(self, path: str | os.PathLike[str], *, secret: bytes | None = None) -> int:
+        """Write the tasks that failed as a file, with their arguments and the tasks whose results they take, so that just
+        those can be run again: see :func:`load_failures`.
+
+        Parameters:
+            path: The file, which is replaced; only its owner may read it.
+            secret: Whoever does not know it can not forge such a file.
+
+        Returns:
+            How many tasks were written; items of a map that never became a task are not among them.
+
+        Raises:
+            Exception: an argument can not be pickled.
+            JournalError: the file can not be written.
+        """
+        return self._execution.write_failures(path, secret)
+
     @property
     def error(self) -> BaseException | None:
         """What ended the run before all tasks had ended, the first failure, a timeout or a cancellation; else None."""

@@ -16,6 +16,9 @@ ASK_SECONDS: Final = 0.05
 class Memory(Protocol):
     """One run's use of a journal and of caches."""
 
+    tells: bool
+    """Whether anybody wants to be told what was taken over."""
+
     def open(self) -> None:
         """The run begins."""
         ...

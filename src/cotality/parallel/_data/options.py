@@ -64,8 +64,8 @@ class CallOptions(TypedDict, total=False):
     """Whether, or how, progress is shown. True: in a terminal or a notebook as a bar, elsewhere as a line now and then.
     A callable is given a ``Progress`` a few times a second; so is the ``show`` of an object. A bar of tqdm is moved."""
     journal: JournalOption | None
-    """Where finished tasks are written down as the run goes on, so that another run with the same journal takes them over
-    and runs only what is missing: a path, or a ``Journal``."""
+    """Where finished tasks are written down as the run goes on, so that the next run with the same journal takes them
+    over and runs only what is missing: a path, or a ``Journal``."""
 
 
 class RunOptions(CallOptions, total=False):
@@ -99,8 +99,8 @@ class WorkflowOptions(TypedDict, total=False):
     """Whether, or how, progress is shown. True: in a terminal or a notebook as a bar, elsewhere as a line now and then.
     A callable is given a ``Progress`` a few times a second; so is the ``show`` of an object. A bar of tqdm is moved."""
     journal: JournalOption | None
-    """Where finished tasks are written down as the run goes on, so that another run with the same journal takes them over
-    and runs only what is missing: a path, or a ``Journal``."""
+    """Where finished tasks are written down as the run goes on, so that the next run with the same journal takes them
+    over and runs only what is missing: a path, or a ``Journal``."""
 
 
 for _options in (TaskOptions, CallOptions, RunOptions, WorkflowOptions):

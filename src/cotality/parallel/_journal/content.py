@@ -148,7 +148,7 @@ class Content:
     def reduced(self, value: Any) -> bytes:
         """By what pickle would write of it, part by part: the pickle as a whole depends on who shares what."""
         try:
-            reduce = copyreg.dispatch_table.get(type(value))
+            reduce: Any = copyreg.dispatch_table.get(type(value))
             parts: Any = value.__reduce_ex__(5) if reduce is None else reduce(value)
         except RecursionError:
             raise
@@ -202,7 +202,7 @@ def _kind_of(value: Any) -> Callable[[Content, Any], bytes]:
         return Content.array
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
         return Content.fields
-    if dataclasses.is_dataclass(value) and kind.__reduce__ is object.__reduce__:
+    if dataclasses.is_dataclass(value) and getattr(kind, "__reduce__", None) is object.__reduce__:
         return Content.record
     return Content.reduced
 

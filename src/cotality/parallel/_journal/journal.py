@@ -10,7 +10,7 @@ from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.store import Row, Store
-from cotality.parallel._journal.values import Entry, dump
+from cotality.parallel._journal.values import FACTS_BYTES, Entry, dump
 
 GROUP_SECONDS: Final = 0.4
 """How long a result that was put down may wait to be written together with others."""
@@ -34,7 +34,7 @@ class OpenJournal:
         self.store = Store(settings.path, settings.secret)
         self._settings = settings
         self._warn = warn
-        self._index = self.store.entries()
+        self._index = self.store.index()
         self.functions = self.store.functions()
         self._waiting: list[Row] = []
         self._bytes = 0
@@ -42,36 +42,23 @@ class OpenJournal:
         self._broken = False
         self._unkept: set[str] = set()
 
-    def find(self, key: bytes, expires: float | None) -> Entry | None:
-        """What is known of a key; None if there is nothing, or it is too old."""
-        row = self._index.get(key)
-        if row is None:
-            return None
-        entry = Entry._make(row)
-        if type(entry.stamp) is not bytes or len(entry.stamp) != 16 or type(entry.at) is not float:
-            return None
-        if expires is None:
-            return entry
-        # The time may be what is damaged: it is checked with the rest.
-        return entry if 0 <= time() - entry.at < expires and self._is_sound(entry) else None
-
-    def _is_sound(self, entry: Entry) -> bool:
-        try:
-            self.store.read(entry)
-        except JournalError:
-            return False
-        return True
+    def find(self, key: bytes, expires: float | None) -> bytes | None:
+        """The facts of an entry; None if there is none, or it is too old."""
+        facts = self._index.get(key)
+        if facts is None or (expires is None and len(facts) == FACTS_BYTES):
+            return facts
+        return facts if self.store.is_fresh(key, facts, expires) else None
 
     @property
-    def index(self) -> dict[bytes, Any]:
+    def index(self) -> dict[bytes, bytes]:
         """Everything that it held when the run began."""
         return self._index
 
-    def keep(self, key: bytes, call: int, function: Function, name: str, value: Any) -> bytes | None:
+    def keep(self, key: bytes, call: bytes, function: Function, name: str, value: Any) -> bytes | None:
         """Put down what a task has given; it is written with others, soon.
 
         Returns:
-            Its stamp; None if it can not be kept.
+            The facts of its entry; None if it can not be kept.
         """
         if self._broken:
             return None
@@ -92,7 +79,7 @@ class OpenJournal:
         self._bytes += sum(map(len, parts))
         if self._bytes > GROUP_BYTES:
             self.write()
-        return entry.stamp
+        return entry.facts
 
     def _tell_once(self, name: str, message: str) -> None:
         if name not in self._unkept:

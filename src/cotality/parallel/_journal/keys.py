@@ -7,7 +7,7 @@ the function's code and of the results that it takes: it is only used to say why
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -30,6 +30,25 @@ class Function(NamedTuple):
     digest: bytes
 
 
+class Kind:
+    """What all tasks of one function and one set of options have in common.
+
+    Parameters:
+        function: What is known of the function.
+        name: What the tasks are called.
+        held: What is kept for as long as this is, so that nothing else has the same id.
+    """
+
+    __slots__ = ("_held", "function", "name", "resumed")
+
+    def __init__(self, function: Function, name: str, held: Any) -> None:
+        self.function = function
+        self.name = name
+        self.resumed = 0
+        """How many of them did not have to run."""
+        self._held = held
+
+
 class Keys:
     """Makes the keys of one run.
 
@@ -39,24 +58,27 @@ class Keys:
 
     def __init__(self, content: Content) -> None:
         self._content = content
-        self._functions: dict[tuple[int, int], tuple[Function, Any]] = {}
-        """By the ids of function and options; these are kept, so that no others have the same."""
+        self._kinds: dict[tuple[int, int], Kind] = {}
+        """By the ids of function and options."""
 
-    def function_of(self, task: Task[Any]) -> Function:
-        """What is known of a task's function.
+    @property
+    def kinds(self) -> Iterable[Kind]:
+        """Those that were asked for."""
+        return self._kinds.values()
+
+    def kind_of(self, task: Task[Any]) -> Kind:
+        """What is known of a task and all that are like it.
 
         Raises:
             NoStableContent: something that it has closed over can not be recognised again.
         """
         function, options = task.callback_function, task.options
-        known = self._functions.get((id(function), id(options)))
-        if known is None:
-            found = Function(
-                _place_of(function),
-                self._digest_of(function, options.version, by_code=options.cache is None or options.cache.by == "code"),
-            )
-            known = self._functions[id(function), id(options)] = (found, (function, options))
-        return known[0]
+        kind = self._kinds.get((id(function), id(options)))
+        if kind is None:
+            by_code = options.cache is None or options.cache.by == "code"
+            found = Function(_place_of(function), self._digest_of(function, options.version, by_code=by_code))
+            kind = self._kinds[id(function), id(options)] = Kind(found, task.name, (function, options))
+        return kind
 
     def _digest_of(self, function: Callable[..., Any], version: Any, *, by_code: bool) -> bytes:
         if version is not None or not by_code:
@@ -99,10 +121,9 @@ def key_of(function: Function, arguments: bytes) -> bytes:
     return blake2b(function.digest + arguments, digest_size=16).digest()
 
 
-def call_of(function: Function, arguments: bytes) -> int:
+def call_of(function: Function, arguments: bytes) -> bytes:
     """What the user would call the same call."""
-    found = blake2b(function.name.encode() + b"\0" + arguments, digest_size=8).digest()
-    return int.from_bytes(found, "big", signed=True)
+    return blake2b(function.name.encode() + b"\0" + arguments, digest_size=8).digest()
 
 
 def again(key: bytes, number: int) -> bytes:

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
+from time import time
 from typing import Any, Final, NamedTuple
 
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.guard import Lock, check_owner, make_private, told_of, write_whole
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.values import INLINE_BYTES, Entry, Keeper, Parts, Stamps
+from cotality.parallel._journal.values import FACTS_BYTES, INLINE_BYTES, Entry, Keeper, Parts, Stamps
 
 APPLICATION: Final = 0x636F_7461
 VERSION: Final = 1
@@ -27,13 +28,13 @@ _ROWS: Final = 100
 _ASKED: Final = 500
 _PAGES: Final = 4000
 """After so many pages what was written is moved from the log into the file."""
-_COLUMNS: Final = "key, stamp, call, at, function, used, size, file, data"
+_COLUMNS: Final = "key, facts, function, used, size, file, data"
 _SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE functions (id INTEGER PRIMARY KEY, name TEXT NOT NULL, digest BLOB NOT NULL, UNIQUE (name, digest));
 CREATE TABLE results (
-    key BLOB NOT NULL UNIQUE, stamp BLOB NOT NULL, call INTEGER NOT NULL, at REAL NOT NULL, function INTEGER NOT NULL,
-    used REAL NOT NULL, size INTEGER NOT NULL, file TEXT, data BLOB);
+    key BLOB NOT NULL UNIQUE, facts BLOB NOT NULL, function INTEGER NOT NULL, used REAL NOT NULL, size INTEGER NOT NULL,
+    file TEXT, data BLOB);
 CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
@@ -110,8 +111,8 @@ class Store(Keeper):
                     f"{self.path} was written in version {version} of the format, and this is version {VERSION}: "
                     "give another path, or use the version of the library that has written it"
                 )
-            # A commit is on the disk when it returns.
-            connection.execute("PRAGMA synchronous = FULL")
+            # In a journal a commit is on the disk when it returns; what a cache loses can be made again.
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._alone else 'NORMAL'}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}").fetchone()
         return connection
 
@@ -148,16 +149,16 @@ class Store(Keeper):
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
-    def entries(self) -> dict[bytes, Any]:
-        """What the index knows, by key, each as the fields of an entry: read at once, for to ask for each costs more
-        than all else."""
-        rows = self.query("SELECT key, stamp, call, at, function FROM results")
-        return {row[0]: row for row in rows}
+    def index(self) -> dict[bytes, bytes]:
+        """The facts of all entries by key: read at once, for to ask for each costs more than all else."""
+        with self._told():
+            connection = self._connection or self._connect()
+            return dict(connection.execute("SELECT key, facts FROM results"))
 
-    def find(self, key: bytes) -> Entry | None:
-        """What the index knows of one key."""
-        rows = self.query("SELECT key, stamp, call, at, function FROM results WHERE key = ?", key)
-        return Entry(*rows[0]) if rows else None
+    def find(self, key: bytes) -> bytes | None:
+        """The facts of one entry."""
+        rows = self.query("SELECT facts FROM results WHERE key = ?", key)
+        return rows[0][0] if rows else None
 
     def functions(self) -> dict[int, Function]:
         """The functions whose results are kept, by number."""
@@ -192,6 +193,13 @@ class Store(Keeper):
                 else:
                     self._forget_damaged(entry)
         return found
+
+    def is_fresh(self, key: bytes, facts: Any, expires: float | None) -> bool:
+        """Whether a result is not too old. The time may be what is damaged: it is compared with the rest."""
+        if type(facts) is not bytes or len(facts) != FACTS_BYTES:
+            return False
+        entry = Entry.of(key, facts)
+        return expires is None or (0 <= time() - entry.at < expires and key in self.read_many([entry]))
 
     def _is_right(self, entry: Entry, data: Any) -> bool:
         return self.stamps.of(entry.key, entry.at, (data,)) == entry.stamp
@@ -234,7 +242,7 @@ class Store(Keeper):
             try:
                 for start in range(0, len(values), _ROWS):
                     some = values[start : start + _ROWS]
-                    places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(some))
+                    places = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
                     flat = [value for row in some for value in row]
                     connection.execute(f"INSERT OR REPLACE INTO results ({_COLUMNS}) VALUES {places}", flat)
                 connection.execute("COMMIT")
@@ -248,13 +256,13 @@ class Store(Keeper):
         entry, parts = row
         size = sum(map(len, parts))
         if size <= INLINE_BYTES:
-            return (*entry, entry[3], size, None, b"".join(parts))
-        name = f"{entry[0].hex()}-{os.urandom(4).hex()}"
+            return (entry.key, entry.facts, entry.function, entry.at, size, None, b"".join(parts))
+        name = f"{entry.key.hex()}-{os.urandom(4).hex()}"
         with told_of(self.path):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             check_owner(self.folder)
             write_whole(self.folder / name, parts)
-        return (*entry, entry[3], size, name, None)
+        return (entry.key, entry.facts, entry.function, entry.at, size, name, None)
 
     def remove(self, keys: Iterable[bytes]) -> None:
         """Forget results."""

@@ -21,6 +21,10 @@ APART_BYTES: Final = 1 << 16
 INLINE_BYTES: Final = 1 << 12
 """Results of at most this size stand in the index itself; larger ones are files."""
 _ALIGNED: Final = 64
+_FACTS: Final = struct.Struct("<16s8sdq")
+FACTS_BYTES: Final = _FACTS.size
+STAMP, CALL = slice(0, 16), slice(16, 24)
+"""Where these stand in the facts of an entry."""
 
 Parts: TypeAlias = Sequence[bytes | memoryview]
 
@@ -38,9 +42,19 @@ class Entry(NamedTuple):
 
     key: bytes
     stamp: bytes
-    call: int
+    call: bytes
     at: float
     function: int
+
+    @property
+    def facts(self) -> bytes:
+        """All but the key, as it stands in the index: there may be a million, and bytes are the least they can be."""
+        return _FACTS.pack(self.stamp, self.call, self.at, self.function)
+
+    @classmethod
+    def of(cls, key: bytes, facts: bytes) -> Entry:
+        """The entry of a key."""
+        return cls(key, *_FACTS.unpack(facts))
 
 
 def dump(value: Any) -> Parts:
@@ -80,7 +94,8 @@ def _laid_out(data: bytes, buffers: Sequence[memoryview]) -> Parts:
     head = b"B" + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
     parts: list[bytes | memoryview] = [head]
     at = len(head)
-    for part in (data, *buffers):
+    given: list[bytes | memoryview] = [data, *buffers]
+    for part in given:
         padding = -at % _ALIGNED
         parts += [bytes(padding), part]
         at += padding + len(part)
@@ -94,7 +109,7 @@ def load(data: Any) -> Any:
         BaseException: whatever its own code raises.
     """
     view = memoryview(data)
-    if view[:1] == b"P":
+    if view[0] == ord("P"):
         return pickle.loads(view[1:])
     (count,) = struct.unpack_from("<I", view, 1)
     lengths = struct.unpack_from(f"<{count}Q", view, 5)
@@ -146,17 +161,18 @@ class Keeper:
 class Stored(Sealed):
     """A result that is in a store, and is read when somebody needs it."""
 
-    __slots__ = ("_entry", "_keeper", "_name")
+    __slots__ = ("_facts", "_keeper", "_key", "_name")
 
     travels = False
 
-    def __init__(self, keeper: Keeper, entry: Entry, name: str) -> None:
+    def __init__(self, keeper: Keeper, key: bytes, facts: bytes, name: str) -> None:
         self._keeper = keeper
-        self._entry = entry
+        self._key = key
+        self._facts = facts
         self._name = name
 
     def open(self) -> Any:
-        data = self._keeper.read(self._entry)
+        data = self._keeper.read(Entry.of(self._key, self._facts))
         try:
             return load(data)
         except Exception as error:

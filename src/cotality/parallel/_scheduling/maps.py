@@ -335,5 +335,10 @@ def _stand_in(expansion: Expansion) -> Task[Any]:
     return Task(_never, {}, options=Options(name=name_of(expansion.mapped.function)))
 
 
+def is_stand_in(task: Task[Any]) -> bool:
+    """Whether a task stands for an item that never became one."""
+    return task.callback_function is _never
+
+
 def _never() -> None:
     """Not called: its task has ended before it could start."""

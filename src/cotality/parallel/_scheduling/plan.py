@@ -75,6 +75,8 @@ class Plan:
         """How many of them have failed, by how they did."""
         self.memory: ListMemory | None = None
         """Who knows results of tasks without running them; None: nobody."""
+        self.looks_far = False
+        """Whether more than a window may be looked for at a time as long as nothing has to run."""
         self._known: list[Ending] = []
         """The ends of tasks that did not have to run."""
         self._stride = 1
@@ -99,6 +101,8 @@ class Plan:
 
     def _recall(self, memory: ListMemory, most: int, window: int) -> None:
         """Take tasks from the source; those that have to run are put where those are that come back."""
+        if self.looks_far:
+            window = max(window, self._stride)
         room = min(self._stride * most, window - self.outstanding)
         if room > 0 and not self._source.exhausted:
             pulled = self._source.pull(room)
