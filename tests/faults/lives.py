@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -115,6 +116,15 @@ def fail_everywhere(folder: Path, library: ctypes.CDLL) -> None:
     print(" ".join(f"{kind}:{count}" for kind, count in sorted(points.items())))
 
 
+def kill_after(pid: int, starts: Path, lines: int) -> None:
+    """Kill a life when so many tasks have started, or when it has come to its end."""
+    process = os.pidfd_open(pid)
+    while len(noted(starts)) < lines and not select.select([process], [], [], 0.001)[0]:
+        pass
+    os.close(process)
+    os.kill(pid, signal.SIGKILL)
+
+
 # Killed again and again ----------------------------------------------------------------------------------------------
 
 
@@ -129,7 +139,7 @@ def die_again_and_again(folder: Path, library: ctypes.CDLL, backend: str, tasks:
         finished = set(noted(told))
         before = len(noted(starts))
 
-        def run(nth: int = chance.randrange(1, 40)) -> None:
+        def run(nth: int = 1 + int(chance.expovariate(1 / 60))) -> None:
             if backend == "serial":
                 # At a random call, in the middle of whatever it writes.
                 library.arm(os.fsencode(folder / "j"), 15, nth, 0, 1)
@@ -143,8 +153,7 @@ def die_again_and_again(folder: Path, library: ctypes.CDLL, backend: str, tasks:
 
         pid = life(run)
         if backend != "serial":
-            time.sleep(chance.uniform(0.01, 0.07))
-            os.kill(pid, signal.SIGKILL)
+            kill_after(pid, starts, before + chance.randrange(1, 8))
         code = ended(pid)
         again = finished & set(noted(starts)[before:])
         assert not again, f"ran again: {sorted(again)}"
@@ -152,14 +161,14 @@ def die_again_and_again(folder: Path, library: ctypes.CDLL, backend: str, tasks:
             break
         assert code == -signal.SIGKILL, f"exit code {code}"
         kills += 1
-    shutil.rmtree(told, ignore_errors=True)
-    starts.unlink()
-    assert ended(life(lambda: run_to_the_end(folder, tasks))) in (0, 1)
     print(f"{backend} kills:{kills}")
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
+    # Whatever a life imports is imported here, once.
+    (folder / "j").mkdir(parents=True)
+    run_to_the_end(folder)
     library = ctypes.CDLL(os.environ["LD_PRELOAD"])
     if sys.argv[2] == "fail":
         fail_everywhere(folder, library)

@@ -128,10 +128,7 @@ class Cache:
         Raises:
             JournalError: it can not be used; says why.
         """
-        if function is None or isinstance(function, str):
-            name = function
-        else:
-            name = named(function)
+        name = function if function is None or isinstance(function, str) else named(function)
         with contextlib.closing(self._store(make=False)) as store:
             rows = store.query(
                 "SELECT key FROM results JOIN functions ON function = id WHERE ? IS NULL OR name = ?", name, name
