@@ -155,7 +155,7 @@ class FlatMemory(Remembering):
                 value = load(read[entry.key])
             except Exception as error:
                 # Damaged, or its class has changed: it runs again.
-                why = "it is damaged" if isinstance(error, KeyError) else summary_of(error)
+                why = "it is damaged" if isinstance(error, KeyError) else f"{type(error).__name__} was raised"
                 warn("journal.damaged", f"its result can not be read, so it runs again: {why}", task=kind.name)
                 self._known[planned[0]] = Known(entry.key, entry.call, kind)
                 missing.append(planned)
