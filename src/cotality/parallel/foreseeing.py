@@ -6,11 +6,12 @@ somebody asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cotality.parallel._execution import lane_for
 
-__all__ = ["culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
+__all__ = ["can_send", "culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
 
 
 def usable_cpus() -> int:
@@ -30,6 +31,19 @@ def default_workers(backend: Any) -> int | None:
     if backend == "processes":
         return process_width()
     return {"asyncio": MOST_AT_ONCE, "serial": 1}.get(backend) if isinstance(backend, str) else None
+
+
+def can_send(function: Callable[..., Any]) -> bool:
+    """Whether a function can be sent to a process."""
+    from cotality.parallel._backends.processes.codec import dump_function
+
+    try:
+        message = dump_function(function, by_value=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return False
+    return message is not None or pickled_size(function) is not None
 
 
 def pickled_size(value: object) -> int | None:
