@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cotality.parallel._data.events import Event as Event
     from cotality.parallel._data.events import Observer as Observer
     from cotality.parallel._data.journal import Journal as Journal
+    from cotality.parallel._data.journal import JournalStore as JournalStore
     from cotality.parallel._data.journal import ResultCache as ResultCache
     from cotality.parallel._data.limit import Limit as Limit
     from cotality.parallel._data.mapped import Mapped as Mapped
@@ -52,6 +53,7 @@ _HOMES = {
     "Outcome": "_data.outcome",
     "Mapped": "_data.mapped",
     "Journal": "_data.journal",
+    "JournalStore": "_data.journal",
     "Limit": "_data.limit",
     "Backend": "_data.messages",
     "Cache": "_journal.cache",
@@ -90,6 +92,7 @@ __all__ = [
     "CurrentTask",
     "Event",
     "Journal",
+    "JournalStore",
     "Limit",
     "Mapped",
     "Observer",

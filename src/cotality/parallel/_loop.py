@@ -219,12 +219,21 @@ class Loop:
         for feed in self._feeds:
             _tell_of_runaways(feed.backend)
 
+    def _put_all_away(self) -> None:
+        try:
+            self._keep_the_last()
+        finally:
+            self.put_away()
+
     def _keep_the_last(self) -> None:
         """What has finished and was not collected, because the run ends before its time, is remembered as well."""
         memory, self.memory = self.memory, None
         if memory is not None:
             try:
-                memory.record([ending for feed in self._feeds for ending in feed.backend.collect(0.0)], monotonic())
+                for feed in self._feeds:
+                    leftovers = getattr(feed.backend, "leftovers", None)
+                    if leftovers is not None:
+                        memory.record(leftovers(), monotonic())
             finally:
                 memory.close()
 
@@ -257,10 +266,9 @@ class Loop:
         """Give the workers back; more than once does nothing."""
         try:
             try:
-                self._keep_the_last()
                 _close(self._feeds)
             finally:
-                self.put_away()
+                self._put_all_away()
         finally:
             if self._audience is not None:
                 now = monotonic()

@@ -106,7 +106,7 @@ class Run:
 
     def save_failures(self, path: str | os.PathLike[str], *, secret: bytes | None = None) -> int:
         """Write the tasks that failed as a file, with their arguments and the tasks whose results they take, so that
-        just those can be run again: see :func:`load_failures`.
+        just those can be run again: see :func:`~cotality.parallel.load_failures`.
 
         Parameters:
             path: The file, which is replaced; only its owner may read it.

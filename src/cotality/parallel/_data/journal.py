@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
+
+
+class JournalStore(Protocol):
+    """A place that keeps pieces of bytes by their names, for a journal that is no file: ``Journal(store)``."""
+
+    def names(self) -> Iterable[str]:
+        """The names of all pieces."""
+        ...
+
+    def read(self, name: str, /) -> bytes:
+        """A piece."""
+        ...
+
+    def write(self, name: str, data: bytes, /) -> None:
+        """Keep a piece; when this returns it is durable, and if it raises it is not there."""
+        ...
+
+    def remove(self, name: str, /) -> None:
+        """Forget a piece."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +33,8 @@ class Journal:
     """A journal with settings of its own; ``journal="run.db"`` is one with these defaults.
 
     Parameters:
-        path: The file; others are made beside it. Or a ``JournalStore``.
+        path: The file; others are made beside it. Or the address of a folder that fsspec knows, such as
+            ``"s3://bucket/run"``, or a :class:`JournalStore`.
         durability: ``"group"`` writes what has finished at least twice a second; ``"each"`` before anybody is told of
             it, so that not even that much can be lost.
         secret: Whoever does not know it can not forge a result; None: results are checked for damage only.
@@ -33,7 +55,7 @@ class Journal:
     on_error: Literal["raise", "go_on"] = "raise"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, (str, os.PathLike)) and not callable(getattr(self.path, "append", None)):
+        if not isinstance(self.path, (str, os.PathLike)) and not callable(getattr(self.path, "write", None)):
             raise TypeError(f"a journal needs a path or a JournalStore, not {type(self.path).__name__}")
         if self.durability not in ("group", "each"):
             raise ValueError("durability must be 'group' or 'each'")
@@ -72,4 +94,4 @@ class ResultCache(Protocol):
         ...
 
 
-Journal.__module__ = ResultCache.__module__ = "cotality.parallel"
+Journal.__module__ = JournalStore.__module__ = ResultCache.__module__ = "cotality.parallel"

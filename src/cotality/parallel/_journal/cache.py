@@ -13,8 +13,8 @@ from cotality.parallel._data.memory import ELSEWHERE
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import named
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.store import Row, Store
-from cotality.parallel._journal.values import Entry, dump
+from cotality.parallel._journal.store import Store
+from cotality.parallel._journal.values import Entry, Row, dump
 
 _LEFT: Final = 0.8
 """What part of its size a cache that has become too large is cut down to, so that this is not done all the time."""

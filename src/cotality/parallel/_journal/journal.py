@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from time import monotonic, time
 from typing import Any, Final
@@ -9,8 +10,8 @@ from typing import Any, Final
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.store import Row, Store
-from cotality.parallel._journal.values import FACTS_BYTES, Entry, dump
+from cotality.parallel._journal.store import Store
+from cotality.parallel._journal.values import FACTS_BYTES, Entry, Keeper, Row, dump
 
 GROUP_SECONDS: Final = 0.4
 """How long a result that was put down may wait to be written together with others."""
@@ -31,7 +32,7 @@ class OpenJournal:
     """
 
     def __init__(self, settings: Journal, warn: Callable[..., None]) -> None:
-        self.store = Store(settings.path, settings.secret)
+        self.store = _store_of(settings)
         self._settings = settings
         self._warn = warn
         self._index = self.store.index()
@@ -132,3 +133,13 @@ class OpenJournal:
             self.write()
         finally:
             self.store.close()
+
+
+def _store_of(settings: Journal) -> Keeper:
+    """The store that a journal names: a file, the address of a folder that fsspec knows, or a place of the user's."""
+    place = settings.path
+    if isinstance(place, (str, os.PathLike)) and "://" not in os.fspath(place):
+        return Store(place, settings.secret)
+    from cotality.parallel._journal.pieces import FsspecPlace, PieceStore
+
+    return PieceStore(FsspecPlace(place) if isinstance(place, str) else place, settings.secret)

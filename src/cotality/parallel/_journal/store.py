@@ -13,13 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
-from time import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.guard import Lock, check_owner, make_private, told_of, write_whole
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.values import FACTS_BYTES, INLINE_BYTES, Entry, Keeper, Parts, Stamps
+from cotality.parallel._journal.values import INLINE_BYTES, Entry, Keeper, Row, Stamps
 
 APPLICATION: Final = 0x636F_7461
 VERSION: Final = 1
@@ -40,13 +39,6 @@ PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
-
-
-class Row(NamedTuple):
-    """A result that is to be kept: its entry and its bytes."""
-
-    entry: Entry
-    parts: Parts
 
 
 class Store(Keeper):
@@ -167,15 +159,6 @@ class Store(Keeper):
             for number, name, found in self.query("SELECT id, name, digest FROM functions")
         }
 
-    def read(self, entry: Entry) -> Any:
-        data = self.read_many([entry]).get(entry.key)
-        if data is None:
-            raise JournalError(
-                f"a result in the journal {self.path} is damaged or not there any more; it was taken out: "
-                "run again, and its task runs again"
-            )
-        return data
-
     def read_many(self, entries: Sequence[Entry]) -> dict[bytes, Any]:
         """The bytes of results, by key, compared with their stamps; those that are damaged are taken out."""
         found: dict[bytes, Any] = {}
@@ -193,13 +176,6 @@ class Store(Keeper):
                 else:
                     self._forget_damaged(entry)
         return found
-
-    def is_fresh(self, key: bytes, facts: Any, expires: float | None) -> bool:
-        """Whether a result is not too old. The time may be what is damaged: it is compared with the rest."""
-        if type(facts) is not bytes or len(facts) != FACTS_BYTES:
-            return False
-        entry = Entry.of(key, facts)
-        return expires is None or (0 <= time() - entry.at < expires and key in self.read_many([entry]))
 
     def _is_right(self, entry: Entry, data: Any) -> bool:
         return self.stamps.of(entry.key, entry.at, (data,)) == entry.stamp

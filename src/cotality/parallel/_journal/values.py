@@ -10,10 +10,12 @@ import pickle
 import struct
 from collections.abc import Sequence
 from hashlib import blake2b, sha256
+from time import time
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task_errors import JournalError
+from cotality.parallel._journal.keys import Function
 
 PROTOCOL: Final = 5
 APART_BYTES: Final = 1 << 16
@@ -146,8 +148,45 @@ class Stamps:
         return blake2b(head + data, digest_size=16, key=self._secret).digest()
 
 
+class Row(NamedTuple):
+    """A result that is to be kept: its entry and its bytes."""
+
+    entry: Entry
+    parts: Parts
+
+
 class Keeper:
-    """Where results can be read again; what a :class:`Stored` asks."""
+    """Where results are kept."""
+
+    stamps: Stamps
+
+    def index(self) -> dict[bytes, bytes]:
+        """The facts of all entries, by key."""
+        raise NotImplementedError
+
+    def functions(self) -> dict[int, Function]:
+        """The functions whose results are kept, by number."""
+        raise NotImplementedError
+
+    def number_of(self, function: Function) -> int:
+        """The number of a function, which gets one if it has none."""
+        raise NotImplementedError
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Keep results; when this returns they are durable, and if it raises none of them is there.
+
+        Raises:
+            JournalError: they can not be written.
+        """
+        raise NotImplementedError
+
+    def read_many(self, entries: Sequence[Entry]) -> dict[bytes, Any]:
+        """The bytes of results, by key, compared with their stamps; without those that are damaged."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let others use it; what is kept can still be read."""
+        raise NotImplementedError
 
     def read(self, entry: Entry) -> Any:
         """The bytes of a result, compared with its stamp.
@@ -155,7 +194,20 @@ class Keeper:
         Raises:
             JournalError: they are damaged, or not there.
         """
-        raise NotImplementedError
+        data = self.read_many([entry]).get(entry.key)
+        if data is None:
+            raise JournalError(
+                "a result in the journal is damaged or not there any more; it was taken out: "
+                "run again, and its task runs again"
+            )
+        return data
+
+    def is_fresh(self, key: bytes, facts: Any, expires: float | None) -> bool:
+        """Whether a result is not too old. The time may be what is damaged: it is compared with the rest."""
+        if type(facts) is not bytes or len(facts) != FACTS_BYTES:
+            return False
+        entry = Entry.of(key, facts)
+        return expires is None or (0 <= time() - entry.at < expires and key in self.read_many([entry]))
 
 
 class Stored(Sealed):
