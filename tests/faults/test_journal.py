@@ -152,7 +152,7 @@ def test_cut_at_any_length_or_any_byte_flipped(sound: Path, killed: Path, memory
 
 def test_a_damaged_result_is_taken_out_so_that_the_next_run_makes_it(sound: Path, tmp_path: Path) -> None:
     large = next((sound / "run.db-results").iterdir()).name
-    journal = damaged(sound, f"run.db-results/{large}", b"P garbage", tmp_path / "damaged")
+    journal = damaged(sound, f"run.db-results/{large}", b"garbage", tmp_path / "damaged")
     with pytest.raises(JournalError, match="damaged or not there any more; it was taken out: run again"):
         results(journal)
     assert results(journal) == RIGHT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.memory import ELSEWHERE
@@ -18,7 +18,7 @@ from cotality.parallel._journal.content import Content, digest
 from cotality.parallel._journal.journal import OpenJournal
 from cotality.parallel._journal.keys import Arguments, Keys, Kind, again, call_of, key_of
 from cotality.parallel._journal.reasons import Reasons
-from cotality.parallel._journal.values import CALL, STAMP, Entry, Stored, load
+from cotality.parallel._journal.values import CALL, STAMP, Found, Stored, load
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.calls import NO_VALUES
 from cotality.parallel._scheduling.graph_plan import GraphPlan
@@ -34,10 +34,6 @@ class Known(NamedTuple):
     key: bytes
     call: bytes
     kind: Kind
-
-
-Found: TypeAlias = tuple[bytes, bytes]
-"""The key of a result that is there, and the facts of its entry."""
 
 
 class Remembering:
@@ -123,15 +119,17 @@ class FlatMemory(Remembering):
     def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending]]:
         """Those of these tasks that have to run, and the ends of the others."""
         missing: list[Planned] = []
-        found: list[tuple[Planned, Kind, Entry]] = []
+        found: list[tuple[Planned, Kind, Found]] = []
         ends: list[Ending] = []
+        keys = self._keys
         for planned in pulled:
-            ticket, task = planned[0], task_of(planned[1])
+            ticket, call = planned
+            task = call if type(call) is Task else task_of(call)
             if not task.options.journal:
                 missing.append(planned)
                 continue
             try:
-                kind, arguments = self._keys.kind_of(task), _arguments(self._keys, task)
+                kind, arguments = keys.kind_of(task), _arguments(keys, task)
                 known = self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
             except Exception as error:
                 now = monotonic()
@@ -140,24 +138,24 @@ class FlatMemory(Remembering):
             if known is None:
                 missing.append(planned)
             else:
-                found.append((planned, kind, Entry.of(*known)))
+                found.append((planned, kind, known))
         if found:
             ends += self._open_found(found, missing)
         return missing, ends
 
-    def _open_found(self, found: list[tuple[Planned, Kind, Entry]], missing: list[Planned]) -> list[Ending]:
+    def _open_found(self, found: list[tuple[Planned, Kind, Found]], missing: list[Planned]) -> list[Ending]:
         assert self._journal is not None
         ends: list[Ending] = []
-        read = self._journal.store.read_many([entry for _, _, entry in found])
+        read = self._journal.store.read_many([known for _, _, known in found])
         now = monotonic()
-        for planned, kind, entry in found:
+        for planned, kind, (key, facts) in found:
             try:
-                value = load(read[entry.key])
+                value = load(read[key])
             except Exception as error:
                 # Damaged, or its class has changed: it runs again.
                 why = "it is damaged" if isinstance(error, KeyError) else f"{type(error).__name__} was raised"
                 warn("journal.damaged", f"its result can not be read, so it runs again: {why}", task=kind.name)
-                self._known[planned[0]] = Known(entry.key, entry.call, kind)
+                self._known[planned[0]] = Known(key, facts[CALL], kind)
                 missing.append(planned)
             else:
                 kind.resumed += 1

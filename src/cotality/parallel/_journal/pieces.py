@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from cotality.parallel._data.journal import JournalStore
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.values import INLINE_BYTES, Entry, Keeper, Row, Stamps
+from cotality.parallel._journal.values import INLINE_BYTES, Entry, Found, Keeper, Row, Stamps
 
 _LOCK: Final = "lock"
 _SEGMENT: Final = "segment-"
@@ -103,22 +103,22 @@ class PieceStore(Keeper):
     def number_of(self, function: Function) -> int:
         return self._functions.setdefault(function, len(self._functions))
 
-    def read_many(self, entries: Sequence[Entry]) -> dict[bytes, Any]:
-        found: dict[bytes, Any] = {}
+    def read_many(self, found: Sequence[Found]) -> dict[bytes, Any]:
+        read: dict[bytes, Any] = {}
         pieces: dict[str, bytes] = {}
-        for entry in entries:
-            place = self._where.get(entry.key)
+        for each in found:
+            place = self._where.get(each[0])
             if place is None:
                 continue
             if place.piece not in pieces:
                 with contextlib.suppress(Exception):
                     pieces[place.piece] = self._bytes_of(place.piece)
             data = pieces.get(place.piece, b"")[place.start : place.start + place.size]
-            if self.stamps.of(entry.key, entry.at, (data,)) == entry.stamp:
-                found[entry.key] = data
+            if self.stamps.fits(each, data):
+                read[each[0]] = data
             else:
-                del self._where[entry.key]
-        return found
+                del self._where[each[0]]
+        return read
 
     def _bytes_of(self, piece: str) -> bytes:
         data = self._place.read(piece)

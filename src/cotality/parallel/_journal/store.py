@@ -18,7 +18,7 @@ from typing import Any, Final
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.guard import Lock, check_owner, make_private, told_of, write_whole
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.values import INLINE_BYTES, Entry, Keeper, Row, Stamps
+from cotality.parallel._journal.values import INLINE_BYTES, Found, Keeper, Row, Stamps
 
 APPLICATION: Final = 0x636F_7461
 VERSION: Final = 1
@@ -159,26 +159,21 @@ class Store(Keeper):
             for number, name, found in self.query("SELECT id, name, digest FROM functions")
         }
 
-    def read_many(self, entries: Sequence[Entry]) -> dict[bytes, Any]:
-        """The bytes of results, by key, compared with their stamps; those that are damaged are taken out."""
-        found: dict[bytes, Any] = {}
-        for start in range(0, len(entries), _ASKED):
-            some = entries[start : start + _ASKED]
+    def read_many(self, found: Sequence[Found]) -> dict[bytes, Any]:
+        read: dict[bytes, Any] = {}
+        fits = self.stamps.fits
+        for start in range(0, len(found), _ASKED):
+            some = found[start : start + _ASKED]
             places = ", ".join("?" * len(some))
-            rows = self.query(
-                f"SELECT key, file, data FROM results WHERE key IN ({places})", *(entry.key for entry in some)
-            )
-            by_key = {key: data if file is None else self._read_file(str(file)) for key, file, data in rows}
-            for entry in some:
-                data = by_key.get(entry.key)
-                if isinstance(data, (bytes, mmap.mmap)) and self._is_right(entry, data):
-                    found[entry.key] = data
+            rows = self.query(f"SELECT key, data, file FROM results WHERE key IN ({places})", *[key for key, _ in some])
+            by_key = {key: data if file is None else self._read_file(str(file)) for key, data, file in rows}
+            for each in some:
+                data = by_key.get(each[0])
+                if isinstance(data, (bytes, mmap.mmap)) and fits(each, data):
+                    read[each[0]] = data
                 else:
-                    self._forget_damaged(entry)
-        return found
-
-    def _is_right(self, entry: Entry, data: Any) -> bool:
-        return self.stamps.of(entry.key, entry.at, (data,)) == entry.stamp
+                    self._forget_damaged(each[0])
+        return read
 
     def _read_file(self, name: str) -> Any:
         path = self.folder / Path(name).name
@@ -190,9 +185,9 @@ class Store(Keeper):
         except (OSError, ValueError):
             return None
 
-    def _forget_damaged(self, entry: Entry) -> None:
+    def _forget_damaged(self, key: bytes) -> None:
         with suppress(JournalError):
-            self.query("DELETE FROM results WHERE key = ?", entry[0])
+            self.query("DELETE FROM results WHERE key = ?", key)
 
     # Writing ---------------------------------------------------------------------------------------------------------
 

@@ -25,10 +25,12 @@ INLINE_BYTES: Final = 1 << 12
 _ALIGNED: Final = 64
 _FACTS: Final = struct.Struct("<16s8sdq")
 FACTS_BYTES: Final = _FACTS.size
-STAMP, CALL = slice(0, 16), slice(16, 24)
+STAMP, CALL, AT = slice(0, 16), slice(16, 24), slice(24, 32)
 """Where these stand in the facts of an entry."""
 
 Parts: TypeAlias = Sequence[bytes | memoryview]
+Found: TypeAlias = tuple[bytes, bytes]
+"""The key of a result that is there, and the facts of its entry."""
 
 
 class Entry(NamedTuple):
@@ -87,7 +89,7 @@ def dump(value: Any) -> Parts:
             data = cloudpickle.dumps(value, PROTOCOL, buffer_callback=keep_apart)
         except Exception:
             raise plain from None
-    return _laid_out(data, buffers) if buffers else (b"P" + data,)
+    return _laid_out(data, buffers) if buffers else (data,)
 
 
 def _laid_out(data: bytes, buffers: Sequence[memoryview]) -> Parts:
@@ -110,9 +112,10 @@ def load(data: Any) -> Any:
     Raises:
         BaseException: whatever its own code raises.
     """
+    if data[:1] != b"B":
+        # That is how no pickle begins.
+        return pickle.loads(data)
     view = memoryview(data)
-    if view[0] == ord("P"):
-        return pickle.loads(view[1:])
     (count,) = struct.unpack_from("<I", view, 1)
     lengths = struct.unpack_from(f"<{count}Q", view, 5)
     at = 5 + 8 * count
@@ -136,16 +139,22 @@ class Stamps:
 
     def of(self, key: bytes, at: float, parts: Parts) -> bytes:
         """The stamp of a result."""
-        head = key + struct.pack("<d", at)
         if sum(map(len, parts)) <= INLINE_BYTES:
-            data = b"".join(parts)
-        else:
-            # Twice as fast where there is much, and the same whether it comes in parts or as one piece.
-            much = sha256()
-            for part in parts:
-                much.update(part)
-            data = much.digest()
-        return blake2b(head + data, digest_size=16, key=self._secret).digest()
+            return self._of(key, struct.pack("<d", at), b"".join(parts))
+        much = sha256()
+        for part in parts:
+            much.update(part)
+        return self._of(key, struct.pack("<d", at), much.digest())
+
+    def fits(self, found: Found, data: Any) -> bool:
+        """Whether these are the bytes that an entry speaks of."""
+        key, facts = found
+        # Twice as fast where there is much.
+        short = data if len(data) <= INLINE_BYTES else sha256(data).digest()
+        return self._of(key, facts[AT], short) == facts[STAMP]
+
+    def _of(self, key: bytes, at: bytes, data: bytes) -> bytes:
+        return blake2b(key + at + data, digest_size=16, key=self._secret).digest()
 
 
 class Row(NamedTuple):
@@ -180,7 +189,7 @@ class Keeper:
         """
         raise NotImplementedError
 
-    def read_many(self, entries: Sequence[Entry]) -> dict[bytes, Any]:
+    def read_many(self, found: Sequence[Found]) -> dict[bytes, Any]:
         """The bytes of results, by key, compared with their stamps; without those that are damaged."""
         raise NotImplementedError
 
@@ -188,13 +197,13 @@ class Keeper:
         """Let others use it; what is kept can still be read."""
         raise NotImplementedError
 
-    def read(self, entry: Entry) -> Any:
+    def read(self, found: Found) -> Any:
         """The bytes of a result, compared with its stamp.
 
         Raises:
             JournalError: they are damaged, or not there.
         """
-        data = self.read_many([entry]).get(entry.key)
+        data = self.read_many([found]).get(found[0])
         if data is None:
             raise JournalError(
                 "a result in the journal is damaged or not there any more; it was taken out: "
@@ -206,8 +215,9 @@ class Keeper:
         """Whether a result is not too old. The time may be what is damaged: it is compared with the rest."""
         if type(facts) is not bytes or len(facts) != FACTS_BYTES:
             return False
-        entry = Entry.of(key, facts)
-        return expires is None or (0 <= time() - entry.at < expires and key in self.read_many([entry]))
+        return expires is None or (
+            0 <= time() - Entry.of(key, facts).at < expires and key in self.read_many([(key, facts)])
+        )
 
 
 class Stored(Sealed):
@@ -224,7 +234,7 @@ class Stored(Sealed):
         self._name = name
 
     def open(self) -> Any:
-        data = self._keeper.read(Entry.of(self._key, self._facts))
+        data = self._keeper.read((self._key, self._facts))
         try:
             return load(data)
         except Exception as error:
