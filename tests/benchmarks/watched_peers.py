@@ -80,6 +80,31 @@ class Shown(CotalityThreads):
         self._stack.close()
 
 
+class Recorded(CotalityThreads):
+    label = "cotality, a workflow"
+    """Of which everything is recorded that a report needs."""
+
+    def collect(self, call: Call, units: Iterable[Any]) -> list[Any]:
+        from cotality.workflow import Workflow
+
+        units = list(units)
+        flow = Workflow(max_workers=self.workers)
+        for unit in units:
+            flow.add(unit)
+        self._run = flow.run()
+        return [self._run[unit] for unit in units]
+
+
+class Reported(Recorded):
+    label = "cotality, a workflow and its report"
+
+    def collect(self, call: Call, units: Iterable[Any]) -> list[Any]:
+        results = super().collect(call, units)
+        with tempfile.TemporaryDirectory() as folder:
+            self._run.report(f"{folder}/report.html")
+        return results
+
+
 class ImapTqdm(ThreadImap):
     label = "ThreadPool.imap, tqdm"
 
@@ -137,4 +162,14 @@ class DaskReport(PoolPeer):
         self._client.close()
 
 
-WATCHED: tuple[type[PoolPeer], ...] = (Unwatched, Summed, Logged, Shown, ImapTqdm, MpireBar, DaskReport)
+WATCHED: tuple[type[PoolPeer], ...] = (
+    Unwatched,
+    Summed,
+    Logged,
+    Shown,
+    Recorded,
+    Reported,
+    ImapTqdm,
+    MpireBar,
+    DaskReport,
+)

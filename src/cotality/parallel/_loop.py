@@ -129,7 +129,7 @@ class Loop:
             self._introduce(feed.backend)
         self._subject = subject
         self._audience = audience
-        self.memory: Memory | None = None
+        self.remembers: Memory | None = None
         """What it remembers; None: nothing."""
 
     def _introduce(self, backend: Backend) -> None:
@@ -141,9 +141,9 @@ class Loop:
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""
-        if self.memory is not None:
-            self.memory.open()
-            self.memory.tells = self._audience is not None
+        if self.remembers is not None:
+            self.remembers.open()
+            self.remembers.tells = self._audience is not None
         if self._audience is not None:
             self._audience.begin(self._subject, monotonic())
 
@@ -175,17 +175,17 @@ class Loop:
         patience: float | None = 0.0
         if wait and not plan.done and not busy_source:
             patience = plan.patience(monotonic())
-        if self.memory is not None:
-            patience = _sooner(patience, self.memory.patience(monotonic()))
+        if self.remembers is not None:
+            patience = _sooner(patience, self.remembers.patience(monotonic()))
         endings = self._collect(patience)
         now = monotonic()
-        if self.memory is not None:
-            self.memory.record(endings, now)
+        if self.remembers is not None:
+            self.remembers.record(endings, now)
         if plan.look_at is not None and now >= plan.look_at:
             self._end_overdue(now)
         settled = plan.settle(endings, now)
-        if self.memory is not None:
-            endings = [*self.memory.news(), *endings]
+        if self.remembers is not None:
+            endings = [*self.remembers.news(), *endings]
         if endings or plan.notes:
             self._tell(endings, now)
         return settled
@@ -227,7 +227,7 @@ class Loop:
 
     def _keep_the_last(self) -> None:
         """What has finished and was not collected, because the run ends before its time, is remembered as well."""
-        memory, self.memory = self.memory, None
+        memory, self.remembers = self.remembers, None
         if memory is not None:
             try:
                 for feed in self._feeds:

@@ -141,7 +141,7 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
         # Only who has a journal pays for importing it.
         from cotality.parallel._memory import FlatMemory
 
-        loop.memory = plan.memory = FlatMemory(journal)
+        loop.remembers = plan.memory = FlatMemory(journal)
         plan.looks_far = window is None
     return loop
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import Any
 
 from cotality.parallel.errors import JournalError
-
-DONE, UNUSABLE = 0, 2
+from cotality.workflow._exits import SUCCEEDED, Unusable
 
 
 def add_cache_command(commands: Any) -> None:
@@ -41,6 +39,5 @@ def _cache(given: argparse.Namespace) -> int:
             used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
             print(f"{entry.bytes:>15,} bytes {entry.results:>9,} results  last used {used}  {entry.function}")
     except JournalError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UNUSABLE
-    return DONE
+        raise Unusable(str(error)) from None
+    return SUCCEEDED

@@ -1,4 +1,4 @@
-"""The command line: runs, explains and draws a workflow that a module holds, for a shell, a cron job, a container."""
+"""The command line: runs, explains, draws and reports on a workflow, for a shell, a cron job, a container."""
 
 from __future__ import annotations
 
@@ -16,9 +16,17 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 from cotality.parallel.building import hints_of
 from cotality.parallel.errors import JournalError
 from cotality.workflow._cache_command import add_cache_command
+from cotality.workflow._exits import (
+    CANCELLED,
+    FAILED,
+    INTERRUPTED,
+    SUCCEEDED,
+    TIMED_OUT,
+    UNUSABLE,
+    Unusable,
+)
+from cotality.workflow._pages import add_pages, check_pages, keep
 from cotality.workflow._workflow import Workflow
-
-SUCCEEDED, FAILED, UNUSABLE, TIMED_OUT, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 _DESCRIPTION = """\
 Run a workflow, or look at it.
@@ -31,10 +39,6 @@ exit codes:
   4    the run was cancelled
   130  interrupted by Ctrl-C
 """
-
-
-class Unusable(Exception):
-    """What the user has given can not be used, and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,8 +86,15 @@ def _parser() -> argparse.ArgumentParser:
             required=command is resume,
             help="write down finished tasks, and take over those that it has",
         )
+        command.add_argument(
+            "--report", type=Path, metavar="FILE", help="write a page that tells how it went, however it ends"
+        )
+        command.add_argument(
+            "--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare"
+        )
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
     draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    add_pages(commands)
     add_cache_command(commands)
     return parser
 
@@ -109,6 +120,7 @@ def _command(
 
 
 def _run(given: argparse.Namespace) -> int:
+    check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
         stream = flow.stream(raise_failures=False, progress=given.progress, journal=given.journal, **_options(given))
@@ -120,6 +132,8 @@ def _run(given: argparse.Namespace) -> int:
                 pass
     except JournalError as error:
         raise Unusable(str(error)) from None
+    finally:
+        keep(stream.run, given.report, given.save)
     print(stream.run.summary())
     if stream.run.resumed:
         print(f"  did not have to run: {', '.join(f'{count:,} {name}' for name, count in stream.run.resumed.items())}")
@@ -147,7 +161,7 @@ def _draw(given: argparse.Namespace) -> int:
     try:
         drawing = flow.draw()
         print(drawing.svg() if given.format == "svg" else drawing.dot if given.format == "dot" else drawing.mermaid)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         raise Unusable(str(error)) from None
     return SUCCEEDED
 

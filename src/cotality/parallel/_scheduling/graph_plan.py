@@ -388,6 +388,7 @@ class GraphPlan:
         if wait is None:
             self._give_up(ticket, failure)
         else:
+            self.records.followed(ticket, failure)
             self.notes.append(Note("retried", ticket, task.name, attempt, failure, wait))
 
     def _give_up(self, ticket: int, failure: BaseException) -> None:

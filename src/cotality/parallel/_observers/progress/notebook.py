@@ -15,6 +15,8 @@ from rich.progress import Progress as Display
 from rich.progress import ProgressColumn
 
 WIDTH = 100
+_show: Any = display
+"""Some versions of it have no annotations."""
 _HTML = '<pre style="line-height: 1.3; white-space: pre; overflow-x: auto">{code}</pre>'
 
 
@@ -32,7 +34,7 @@ class NotebookDisplay(Display):
         self._handle: Any = None
 
     def start(self) -> None:
-        self._handle = display(self._drawn(), raw=True, display_id=True)
+        self._handle = _show(self._drawn(), raw=True, display_id=True)
 
     def stop(self) -> None:
         self.refresh()
