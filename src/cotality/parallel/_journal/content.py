@@ -159,7 +159,7 @@ class Content:
         make, arguments, state, items, pairs = (*parts, None, None, None)[:5]
         listed = list(items) if items is not None else None
         if isinstance(value, OrderedDict):
-            paired: Any = self.tokens("ordered", *pairs)
+            paired: Any = self.tokens("ordered", *(pairs or ()))
         else:
             paired = None if pairs is None else self.pairs("pairs", pairs)
         return self.tokens("object", make, arguments, state, listed, paired)

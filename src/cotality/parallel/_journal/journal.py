@@ -137,9 +137,11 @@ class OpenJournal:
 
 def _store_of(settings: Journal) -> Keeper:
     """The store that a journal names: a file, the address of a folder that fsspec knows, or a place of the user's."""
-    place = settings.path
-    if isinstance(place, (str, os.PathLike)) and "://" not in os.fspath(place):
+    place: Any = settings.path
+    if isinstance(place, os.PathLike) or (isinstance(place, str) and "://" not in place):
         return Store(place, settings.secret)
     from cotality.parallel._journal.pieces import FsspecPlace, PieceStore
 
-    return PieceStore(FsspecPlace(place) if isinstance(place, str) else place, settings.secret)
+    if isinstance(place, str):
+        return PieceStore(FsspecPlace(place), settings.secret)
+    return PieceStore(place, settings.secret)
