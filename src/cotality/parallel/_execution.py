@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from sys import is_finalizing
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 from cotality.parallel._backends.choose import choose_pool
@@ -16,6 +16,7 @@ from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.journal import JournalOption, journal_of
 from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.memory import ASK_SECONDS
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
@@ -40,7 +41,7 @@ from cotality.parallel._scheduling.survey import name_of_lane
 if TYPE_CHECKING:
     import asyncio
 
-    from cotality.parallel._memory import FlowMemory
+    from cotality.parallel._flow_memory import FlowMemory
 
 
 class LaneFeed(Feed):
@@ -170,7 +171,7 @@ class Execution(Loop):
 
     def _remember(self) -> FlowMemory:
         # Only who has something to remember pays for importing it.
-        from cotality.parallel._memory import FlowMemory
+        from cotality.parallel._flow_memory import FlowMemory
 
         self.remembers = self.plan.memory = self._remembered = memory = FlowMemory(self._journal, self.plan)
         return memory
@@ -237,6 +238,9 @@ class Execution(Loop):
             left = max(0.0, self._deadline - monotonic())
             patience = left if patience is None else min(patience, left)
         if not self._feeds:
+            if patience:
+                # What is left to do is done by other runs: there is nothing to wait at.
+                sleep(min(patience, ASK_SECONDS))
             return []
         return super()._collect(patience)
 
