@@ -313,3 +313,68 @@ def test_a_run_leaves_no_descriptor(tmp_path: Path) -> None:
     for _ in range(3):
         results(tmp_path / "run.db")
     assert len(set(os.listdir("/proc/self/fd"))) <= len(before)
+
+
+CACHED = """
+from cotality.workflow import Cache, Workflow, task
+
+@task(cache=Cache("cache.db"))
+def work(number: int) -> int:
+    print("works", flush=True)
+    while not os.path.exists("go"):
+        time.sleep(0.005)
+    return number
+
+def main():
+    flow = Workflow(backend="threads")
+    wanted = flow.map(work, [7])
+    print("asks", flush=True)
+    print(flow.run()[wanted], flush=True)
+"""
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_two_runs_that_need_one_result_make_it_once_and_who_dies_is_replaced(
+    start: Start, tmp_path: Path, dies: bool
+) -> None:
+    first = start(CACHED)
+    first.wait_for("works")
+    second = start(CACHED)
+    second.wait_for("asks")
+    if dies:
+        first.interrupt(9)
+        first.finish(code=-9, end=False)
+        second.wait_for("works")
+    (tmp_path / "go").touch()
+    if not dies:
+        assert first.finish().stdout.splitlines() == ["asks", "works", "[7]", "the end"]
+    expected = ["asks", "works", "[7]", "the end"] if dies else ["asks", "[7]", "the end"]
+    assert second.finish().stdout.splitlines() == expected
+
+
+class Hostile:
+    """Its own code exits when it is opened again."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return exit_now, (7,)
+
+
+def exit_now(code: int) -> None:
+    raise SystemExit(code)
+
+
+@task
+def hostile() -> Hostile:
+    return Hostile()
+
+
+def test_a_result_that_exits_when_it_is_opened_is_an_error_of_the_journal(tmp_path: Path) -> None:
+    flow = Workflow(backend="serial")
+    made = flow.add(hostile())
+    for _ in range(2):
+        run = flow.run(journal=tmp_path / "run.db")
+    with pytest.raises(JournalError, match=r"the result of hostile can not be opened any more: SystemExit was raised"):
+        run[made]
+    tasks = [Task(Hostile, {})]
+    for _ in range(2):
+        assert isinstance(execute_tasks_in_parallel(tasks, journal=tmp_path / "list.db")[0], Hostile)

@@ -216,7 +216,10 @@ class FlowMemory(Remembering):
         if isinstance(value, Sealed):
             try:
                 value = value.open()
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                # Whoever needs it is told.
                 return
         facts = self._keep(ticket, task, value)
         if ticket in self._claimed:

@@ -145,7 +145,9 @@ class FlatMemory(Remembering):
         for planned, kind, (key, facts) in found:
             try:
                 value = load(read[key])
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 # Damaged, or its class has changed: it runs again.
                 why = "it is damaged" if isinstance(error, KeyError) else f"{type(error).__name__} was raised"
                 warn("journal.damaged", f"its result can not be read, so it runs again: {why}", task=kind.name)

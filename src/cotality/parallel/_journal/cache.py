@@ -219,7 +219,9 @@ class OpenCache:
         """Keep a result; gives the facts of its entry, or None if it can not be kept."""
         try:
             parts = dump(value)
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             self.let_go(key)
             return None
         at = time()

@@ -150,9 +150,9 @@ class Content:
         try:
             reduce: Any = copyreg.dispatch_table.get(type(value))
             parts: Any = value.__reduce_ex__(5) if reduce is None else reduce(value)
-        except RecursionError:
+        except (RecursionError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise NoStableContent(f"it holds a {type(value).__qualname__}, which {_why(error)}") from None
         if isinstance(parts, str):
             return self.tokens("named", type(value).__module__, parts)
@@ -186,7 +186,7 @@ def _in_cell(cell: Any) -> Any:
         return None
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
     return "has a __reduce__ that raises" if not isinstance(error, TypeError) else "can not be pickled"
 
 

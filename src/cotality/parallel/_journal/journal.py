@@ -65,7 +65,10 @@ class OpenJournal:
             return None
         try:
             parts = dump(value)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # To pickle runs the value's own code, which may raise anything.
             self._tell_once(name, f"its result can not be pickled, so it will run again: {type(error).__name__}")
             return None
         at = time()

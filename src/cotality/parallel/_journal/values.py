@@ -237,7 +237,9 @@ class Stored(Sealed):
         data = self._keeper.read((self._key, self._facts))
         try:
             return load(data)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise JournalError(
                 f"the result of {self._name} can not be opened any more: {type(error).__name__} was raised; "
                 "has the code of what it gives changed? Give the task another version=, and it runs again"
