@@ -175,17 +175,18 @@ class Loop:
         patience: float | None = 0.0
         if wait and not plan.done and not busy_source:
             patience = plan.patience(monotonic())
-        if self.remembers is not None:
-            patience = _sooner(patience, self.remembers.patience(monotonic()))
+        memory = self.remembers
+        if memory is not None:
+            patience = _sooner(patience, memory.patience(monotonic()))
         endings = self._collect(patience)
         now = monotonic()
-        if self.remembers is not None:
-            self.remembers.record(endings, now)
+        if memory is not None:
+            memory.record(endings, now)
         if plan.look_at is not None and now >= plan.look_at:
             self._end_overdue(now)
         settled = plan.settle(endings, now)
-        if self.remembers is not None:
-            endings = [*self.remembers.news(), *endings]
+        if memory is not None:
+            endings = [*memory.news(), *endings]
         if endings or plan.notes:
             self._tell(endings, now)
         return settled
