@@ -395,6 +395,50 @@ def test_a_cache_is_shared_by_workflows_and_expires(log: Path, tmp_path: Path) -
     assert starts(log) == ["fetch 3"]
 
 
+def test_a_cached_result_may_be_removed_before_it_is_needed_and_a_damaged_one_is_made_anew(
+    log: Path, tmp_path: Path
+) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    flow = Workflow()
+    numbers = flow.add(array.options(cache=cache)(log, 100_000))
+    flow.run()
+    starts(log)
+    run = flow.run()
+    assert cache.invalidate(array) == 1
+    assert run[numbers][-1] == 99_999
+    flow.run()
+    (large,) = (tmp_path / "cache.db-results").iterdir()
+    large.write_bytes(b"")
+    starts(log)
+    assert flow.run()[numbers][-1] == 99_999
+    assert starts(log) == ["array"]
+
+
+def test_a_cache_and_a_journal_together(log: Path, journal: Path, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    for expected in (["fetch 3", "total"], [], []):
+        flow = Workflow()
+        flow.add(total(log, fetch.options(cache=cache)(log, 3).output))
+        flow.run(journal=journal)
+        assert starts(log) == expected
+        cache.invalidate()
+
+
+def test_a_cache_that_can_not_be_written_ends_no_run(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cotality.parallel._journal.store import Store
+
+    def refuse(store: Store, rows: object) -> None:
+        raise errors.JournalError("no room")
+
+    monkeypatch.setattr(Store, "append", refuse)
+    flow = Workflow()
+    made = flow.add(fetch.options(cache=Cache(tmp_path / "cache.db"))(log, 3))
+    assert flow.run()[made] == [0, 1, 2]
+    assert "the cache can not be written: no room" in caplog.text
+
+
 def test_alike_tasks_of_one_run_are_made_once_also_by_a_map(log: Path, tmp_path: Path) -> None:
     cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
     flow = Workflow()

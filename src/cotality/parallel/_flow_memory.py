@@ -12,7 +12,7 @@ from cotality.parallel._data.messages import Ending
 from cotality.parallel._data.reference import OUTCOME, Wire
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task import Task, is_gathering, task_of
-from cotality.parallel._data.task_errors import NoStableContent
+from cotality.parallel._data.task_errors import JournalError, NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
 from cotality.parallel._journal.keys import Kind, call_of, key_of
@@ -223,8 +223,9 @@ class FlowMemory(Remembering):
                 return
         facts = self._keep(ticket, task, value)
         if ticket in self._claimed:
-            cache, known = self._claimed.pop(ticket)
-            facts = cache.keep(known.key, known.call, known.kind.function, known.kind.name, value) or facts
+            kept = self._keep_in_cache(*self._claimed.pop(ticket), value)
+            # The next run with this journal will find the result there first.
+            facts = kept if facts is None else facts
         if facts is not None:
             self._facts[ticket] = facts
 
@@ -240,11 +241,18 @@ class FlowMemory(Remembering):
         if found is None:
             self._claimed[ticket] = (cache, known)
             return None
-        return (
-            found
-            if found is ELSEWHERE
-            else self._found(ticket, task, known.kind, (known.key, found), cache.store, CACHE)
-        )
+        if found is ELSEWHERE:
+            return found
+        return self._found(ticket, task, known.kind, (known.key, found.facts), found, CACHE)
+
+    def _keep_in_cache(self, cache: Any, known: Known, value: Any) -> bytes | None:
+        try:
+            facts: bytes | None = cache.keep(known.key, known.call, known.kind.function, value)
+        except JournalError as error:
+            # There is the result; that others have to make it again is no reason to lose it.
+            warn("journal.not_kept", f"the cache can not be written: {error}", task=known.kind.name)
+            return None
+        return facts
 
     def _let_go_of_failed(self) -> None:
         """Others may try what this run could not make."""

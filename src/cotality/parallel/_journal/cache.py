@@ -14,7 +14,7 @@ from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import named
 from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.store import Store
-from cotality.parallel._journal.values import Entry, Row, dump
+from cotality.parallel._journal.values import Entry, Found, Keeper, Row, dump
 
 _LEFT: Final = 0.8
 """What part of its size a cache that has become too large is cut down to, so that this is not done all the time."""
@@ -166,6 +166,22 @@ def prune(store: Store, most: int) -> int:
     return len(gone)
 
 
+class Held(Keeper):
+    """A result that was in a cache, checked and not opened: it may be removed there before somebody needs it.
+
+    Parameters:
+        facts: The facts of its entry.
+        data: Its bytes, or the file that they are mapped from.
+    """
+
+    def __init__(self, facts: bytes, data: Any) -> None:
+        self.facts = facts
+        self._data = data
+
+    def read(self, found: Found) -> Any:
+        return self._data
+
+
 class OpenCache:
     """A cache in the hands of a run.
 
@@ -181,28 +197,31 @@ class OpenCache:
         self._size = store.query("SELECT coalesce(sum(size), 0) FROM results")[0][0]
 
     def find(self, key: bytes, expires: float | None) -> Any:
-        """The facts of a result; None if this run is to make it; ``ELSEWHERE`` if another one is at it.
+        """A result that is there; None if this run is to make it; ``ELSEWHERE`` if another one is at it.
 
         Raises:
             JournalError: it can not be read.
         """
-        facts = self._find(key, expires)
-        if facts is not None:
-            return facts
+        held = self._find(key, expires)
+        if held is not None:
+            return held
         if not self._claim(key):
             return ELSEWHERE
         # It may have been made just before.
-        facts = self._find(key, expires)
-        if facts is not None:
+        held = self._find(key, expires)
+        if held is not None:
             self.let_go(key)
-        return facts
+        return held
 
-    def _find(self, key: bytes, expires: float | None) -> bytes | None:
+    def _find(self, key: bytes, expires: float | None) -> Held | None:
         facts = self.store.find(key)
         if facts is None or not self.store.is_fresh(key, facts, expires):
             return None
+        data = self.store.read_many([(key, facts)]).get(key)
+        if data is None:
+            return None
         self.store.query("UPDATE results SET used = ? WHERE key = ?", time(), key)
-        return facts
+        return Held(facts, data)
 
     def _claim(self, key: bytes) -> bool:
         """Whether this run is now the one that makes a result."""
@@ -215,7 +234,7 @@ class OpenCache:
         store.query("UPDATE claims SET owner = ? WHERE key = ? AND owner = ?", self._owner, key, owner)
         return bool(store.query("SELECT 1 FROM claims WHERE key = ? AND owner = ?", key, self._owner))
 
-    def keep(self, key: bytes, call: bytes, function: Function, name: str, value: Any) -> bytes | None:
+    def keep(self, key: bytes, call: bytes, function: Function, value: Any) -> bytes | None:
         """Keep a result; gives the facts of its entry, or None if it can not be kept."""
         try:
             parts = dump(value)
