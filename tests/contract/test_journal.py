@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -477,7 +479,12 @@ def test_a_cache_stays_small_and_keeps_what_was_used_last(log: Path, tmp_path: P
     assert len(starts(log)) == 3
     assert sum(entry.bytes for entry in cache.entries()) <= 2_200_000
     assert sum(file.stat().st_size for file in (tmp_path / "cache.db-results").iterdir()) <= 2_200_000
+    folder = tmp_path / "cache.db-results"
+    for name, age in (("orphan", 7200), ("young", 0)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
     assert cache.prune(0) == 2
+    assert [path.name for path in folder.iterdir()] == ["young"]
     assert cache.entries() == []
 
 

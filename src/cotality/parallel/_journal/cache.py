@@ -16,6 +16,8 @@ from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.store import Store
 from cotality.parallel._journal.values import Entry, Found, Keeper, Row, dump
 
+_ORPHANED_SECONDS: Final = 3600.0
+"""How long ago a file was written that nobody will name any more."""
 _LEFT: Final = 0.8
 """What part of its size a cache that has become too large is cut down to, so that this is not done all the time."""
 
@@ -163,6 +165,7 @@ def prune(store: Store, most: int) -> int:
         if total > most:
             gone.append(key)
     store.remove(gone)
+    store.tidy(_ORPHANED_SECONDS)
     return len(gone)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
+from time import time
 from typing import Any, Final
 
 from cotality.parallel._data.task_errors import JournalError
@@ -76,7 +77,7 @@ class Store(Keeper):
         try:
             self._connect()
             if alone:
-                self._tidy()
+                self.tidy()
         except BaseException:
             self.close()
             raise
@@ -244,14 +245,20 @@ class Store(Keeper):
                 with suppress(OSError):
                     os.unlink(self.folder / Path(file).name)
 
-    def _tidy(self) -> None:
-        """Remove the files that no row names: their run was killed before it could."""
+    def tidy(self, age: float = 0.0) -> None:
+        """Remove the files that no row names: their run was killed before it could, or has made another result since.
+
+        Parameters:
+            age: How many seconds ago they were last written at least; somebody else may be about to name a younger one.
+        """
         with suppress(FileNotFoundError):
-            found = set(os.listdir(self.folder))
+            # In this order: what is named later is not among those found.
+            found = {entry.name: entry.stat().st_mtime for entry in os.scandir(self.folder)}
             named = {file for (file,) in self.query("SELECT file FROM results WHERE file IS NOT NULL")}
-            for name in found - named:
-                with suppress(OSError):
-                    os.unlink(self.folder / name)
+            for name, written in found.items():
+                if name not in named and time() - written >= age:
+                    with suppress(OSError):
+                        os.unlink(self.folder / name)
 
     def __del__(self) -> None:
         # Something may have been read after it was closed.
