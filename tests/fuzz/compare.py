@@ -27,7 +27,13 @@ def check_kept(made: list[Made], plan: Any) -> None:
 
 def _check(graph: Any, maps: Any, ticket: int, expected: Expected) -> None:
     state = graph.records.state_of(ticket)
-    assert state == expected.state, (graph.nodes[ticket], ticket, state, expected.state, graph.records.errors.get(ticket))
+    assert state == expected.state, (
+        graph.nodes[ticket],
+        ticket,
+        state,
+        expected.state,
+        graph.records.errors.get(ticket),
+    )
     if expected.items is not None:
         items = maps.by_ticket[ticket].items
         assert len(items) == len(expected.items), (graph.nodes[ticket], len(items), len(expected.items))

@@ -245,7 +245,13 @@ class Program:
     """
 
     def __init__(
-        self, chance: Random, size: int, backends: Sequence[str | None] = (None,), *, failing: bool = True, key: str = ""
+        self,
+        chance: Random,
+        size: int,
+        backends: Sequence[str | None] = (None,),
+        *,
+        failing: bool = True,
+        key: str = "",
     ) -> None:
         self.chance = chance
         self.flow = Workflow("program")

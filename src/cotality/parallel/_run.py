@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 from cotality.parallel._backends.choose import choose_pool, run_where
 from cotality.parallel._blame import stand_in_place, stand_to_be_raised
 from cotality.parallel._data.checks import check_count, check_known, check_seconds
+from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.options import RunOptions
 from cotality.parallel._data.policies import retry_policy
 from cotality.parallel._data.task import Task
@@ -127,6 +128,7 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
     check_seconds("timeout", timeout)
     retry = retry_policy(options.get("retries", 0))
     backend = run_where(options.get("backend", "threads"))
+    journal = journal_of(options.get("journal"))
     pool = choose_pool(backend)
     source = IterableSource(tasks)
     plan = Plan(
@@ -140,7 +142,14 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
     survey = ListSurvey(plan, len(tasks) if isinstance(tasks, Sized) else None, backend)
     identity = new_identity()
     audience = attend(identity, options.get("observers", ()), options.get("progress"))
-    return ListLoop(identity, plan, source, pool.open(max_workers), window=window, survey=survey, audience=audience)
+    loop = ListLoop(identity, plan, source, pool.open(max_workers), window=window, survey=survey, audience=audience)
+    if journal is not None:
+        # Only who has a journal pays for importing it.
+        from cotality.parallel._memory import FlatMemory
+
+        loop.remembers = plan.memory = FlatMemory(journal)
+        plan.looks_far = window is None
+    return loop
 
 
 run.__module__ = stream.__module__ = "cotality.parallel"

@@ -111,6 +111,23 @@ class Run:
         execution = self._execution
         return [execution.outcome(ticket) for ticket in execution.plan.failed]
 
+    def save_failures(self, path: str | os.PathLike[str], *, secret: bytes | None = None) -> int:
+        """Write the tasks that failed as a file, with their arguments and the tasks whose results they take, so that
+        just those can be run again: see :func:`~cotality.parallel.load_failures`.
+
+        Parameters:
+            path: The file, which is replaced; only its owner may read it.
+            secret: Whoever does not know it can not forge such a file.
+
+        Returns:
+            How many tasks were written; items of a map that never became a task are not among them.
+
+        Raises:
+            Exception: an argument can not be pickled.
+            JournalError: the file can not be written.
+        """
+        return self._execution.write_failures(path, secret)
+
     @property
     def error(self) -> BaseException | None:
         """What ended the run before all tasks had ended, the first failure, a timeout or a cancellation; else None."""
@@ -130,6 +147,11 @@ class Run:
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state; those that have not ended count as ``"pending"``."""
         return self._execution.counts()
+
+    @property
+    def resumed(self) -> dict[str, int]:
+        """How many tasks did not have to run, by name, because a journal or a cache had their results."""
+        return self._execution.resumed()
 
     def cancel(self) -> None:
         """End the run as soon as can be: nothing more starts, and what runs is ended where that can be done.

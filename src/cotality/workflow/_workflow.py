@@ -103,7 +103,7 @@ class Workflow:
             self._collect(added, self._kept)
         return node
 
-    def _collect(self, node: Task[Any] | Mapped[Any], readable: dict[Task[Any] | Mapped[Any], None]) -> None:
+    def _collect(self, node: Task[Any] | Mapped[Any], readable: dict[Any, None]) -> None:
         # What the function of a map makes belongs to the run that calls it: the next one makes its own.
         if not is_expanding(self._nodes):
             self._nodes.update(dict.fromkeys(in_order([node], known=self._nodes)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from cotality.parallel._data.events import Observer
+from cotality.parallel._data.journal import JournalOption, ResultCache
 from cotality.parallel._data.limit import Limit
 from cotality.parallel._data.messages import Pool
 from cotality.parallel._data.policies import RetryPolicy
@@ -40,6 +41,17 @@ class TaskOptions(TypedDict, total=False):
     validate: Validation
     """How its arguments are checked: ``"fast"`` looks at one item of a container, ``"full"`` at all, ``"off"`` at
     nothing."""
+    journal: bool
+    """Whether a run with a journal keeps its result, and takes it over the next time. True by default."""
+    cache: ResultCache | None
+    """Where its result is looked for first, whichever workflow has made it: a ``Cache``."""
+    expires: float | None
+    """After how many seconds a kept result is too old, so that the task runs again; None: never."""
+    version: str | int | None
+    """What stands for the function's code when a kept result is looked for: another version runs again, another code
+    does not."""
+    key: Callable[..., Any] | None
+    """Called with the task's arguments; what it gives stands for them when a kept result is looked for."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -66,6 +78,9 @@ class CallOptions(TypedDict, total=False):
     progress: ProgressOption
     """Whether, or how, progress is shown. True: in a terminal or a notebook as a bar, elsewhere as a line now and then.
     A callable is given a ``Progress`` a few times a second; so is the ``show`` of an object. A bar of tqdm is moved."""
+    journal: JournalOption | None
+    """Where finished tasks are written down as the run goes on, so that the next run with the same journal takes them
+    over and runs only what is missing: a path, or a ``Journal``."""
 
 
 class RunOptions(CallOptions, total=False):
@@ -112,6 +127,9 @@ class WorkflowOptions(TypedDict, total=False):
     progress: ProgressOption
     """Whether, or how, progress is shown. True: in a terminal or a notebook as a bar, elsewhere as a line now and then.
     A callable is given a ``Progress`` a few times a second; so is the ``show`` of an object. A bar of tqdm is moved."""
+    journal: JournalOption | None
+    """Where finished tasks are written down as the run goes on, so that the next run with the same journal takes them
+    over and runs only what is missing: a path, or a ``Journal``."""
 
 
 for _options in (TaskOptions, CallOptions, RunOptions, WorkflowOptions):

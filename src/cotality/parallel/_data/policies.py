@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
-from cotality.parallel._data.task_errors import ArgumentError, ResultRefused, TransferError
+from cotality.parallel._data.task_errors import ArgumentError, NoStableContent, ResultRefused, TransferError
 
 Retryable: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 Verdict: TypeAlias = bool | float | None
@@ -77,7 +77,7 @@ class RetryPolicy:
         Returns:
             Seconds; None to give up.
         """
-        if attempt >= self.attempts or isinstance(failure, (TransferError, ArgumentError)):
+        if attempt >= self.attempts or isinstance(failure, (TransferError, ArgumentError, NoStableContent)):
             return None
         verdict: Verdict = isinstance(failure, ResultRefused) or self._verdict(attempt, failure)
         if verdict is None or verdict is False:

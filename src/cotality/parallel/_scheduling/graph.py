@@ -220,7 +220,7 @@ class Graph:
             return wire.follow(self.outcome_for(source))
         if source in self.values:
             value = self.values[source]
-            if isinstance(value, Sealed) and (wire.path or not sealed):
+            if isinstance(value, Sealed) and (wire.path or not sealed or not value.travels):
                 value = self.values[source] = value.open()
         elif ahead_of is not None:
             return ahead_of
@@ -231,14 +231,25 @@ class Graph:
             )
         return wire.follow(value) if wire.path else value
 
+    def value_of(self, ticket: int) -> Any:
+        """A node's result, opened if it was not; DROPPED if it is not there any more.
+
+        Raises:
+            BaseException: whatever opening it raises.
+        """
+        value = self.values.get(ticket, DROPPED)
+        if isinstance(value, Sealed):
+            value = self.values[ticket] = value.open()
+        return value
+
     def outcome_for(self, ticket: int) -> Any:
         """What a node came to, for a task that takes it; for a map, the list of what its items came to."""
         if type(self.nodes[ticket]) is not Mapped:
-            return self.records.outcome(ticket, self.nodes[ticket], self.values.get(ticket, DROPPED))
+            return self.records.outcome(ticket, self.nodes[ticket], self.value_of(ticket))
         if ticket not in self._outcome_lists:
             # One that never began has no items: it is told by itself why.
-            items = self.items.get(ticket, (ticket,))
-            values = zip_longest(items, self.values.get(ticket, ()), fillvalue=DROPPED)
+            items, given = self.items.get(ticket, (ticket,)), self.value_of(ticket)
+            values: Any = zip_longest(items, () if given is DROPPED else given, fillvalue=DROPPED)
             self._outcome_lists[ticket] = [self.records.outcome(t, self.nodes[t], value) for t, value in values]
         return self._outcome_lists[ticket]
 
