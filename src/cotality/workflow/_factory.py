@@ -88,9 +88,12 @@ class _Core(Generic[R]):
         for place, value in places:
             hint = self.binder.hint_at(place)
             _refuse_nodes([value])
-            if type(value) is Reference or fits(value, hint):
+            if type(value) is Reference:
                 continue
             template = weave(value)[0] if alive else value
+            # A reference must not be taken for a value: it refuses to be looked at.
+            if template is value and fits(value, hint):
+                continue
             found = misfit(template, hint)
             if found is not None:
                 raise self.mismatch(place, hint, found)
