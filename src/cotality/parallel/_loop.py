@@ -134,7 +134,7 @@ class Loop:
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            belong(Belonging(self.identity, self._plan.attempt_of, _relay))
+            belong(Belonging(self.identity, self._plan.attempt_of, _relay, lambda: self._plan.look_at is not None))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""

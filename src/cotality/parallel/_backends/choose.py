@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from cotality.parallel._backends.serial import SerialPool
 from cotality.parallel._backends.threads import ThreadPool
 from cotality.parallel._data.messages import Pool
 from cotality.parallel._data.task_options import check_backend
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 def require_processes() -> None:
@@ -17,8 +20,8 @@ def require_processes() -> None:
         raise OSError("processes need a POSIX system such as Linux or macOS: use threads here")
 
 
-def choose_pool(backend: str | Pool) -> Pool:
-    """The pool that a name stands for; a pool stands for itself.
+def choose_pool(backend: str | Pool | Executor) -> Pool:
+    """The pool that a name or an executor stands for; a pool stands for itself.
 
     Raises:
         ValueError: an unknown name.
@@ -38,5 +41,13 @@ def choose_pool(backend: str | Pool) -> Pool:
         from cotality.parallel._backends.event_loop import EventLoopPool
 
         return EventLoopPool()
+    if backend == "interpreters":
+        from cotality.parallel._backends.futures.executors import interpreters
+
+        return interpreters()
     check_backend(backend)
+    if not hasattr(backend, "open"):
+        from cotality.parallel._backends.futures.executors import ExecutorPool
+
+        return ExecutorPool(cast("Executor", backend))
     return cast(Pool, backend)

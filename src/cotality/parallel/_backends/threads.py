@@ -149,7 +149,7 @@ class ThreadBackend:
     def _start(self) -> None:
         member = _Member(self._belonging)
         try:
-            start_thread(lambda: self._serve(member))
+            self._launch(lambda: self._serve(member))
         except RuntimeError as error:
             self._started -= 1
             # Since 3.12 no thread can be started a while before the interpreter says that it ends.
@@ -161,6 +161,10 @@ class ThreadBackend:
             self.workers = self._started
         else:
             self._members.append(member)
+
+    def _launch(self, duty: Callable[[], None]) -> None:
+        """Have a thread do this."""
+        start_thread(duty)
 
     def _serve(self, member: _Member) -> None:
         """A thread's time with this run."""
