@@ -20,6 +20,11 @@ def require_processes() -> None:
         raise OSError("processes need a POSIX system such as Linux or macOS: use threads here")
 
 
+def _is_from(package: str, backend: object) -> bool:
+    """Whether this is an object of a package, which need not be imported to be asked for."""
+    return type(backend).__module__.partition(".")[0] == package
+
+
 def choose_pool(backend: str | Pool | Executor) -> Pool:
     """The pool that a name or an executor stands for; a pool stands for itself.
 
@@ -45,6 +50,10 @@ def choose_pool(backend: str | Pool | Executor) -> Pool:
         from cotality.parallel._backends.futures.executors import interpreters
 
         return interpreters()
+    if backend == "dask" or _is_from("distributed", backend):
+        from cotality.parallel._backends.dask.pool import DaskPool
+
+        return DaskPool(None if backend == "dask" else backend)
     check_backend(backend)
     if not hasattr(backend, "open"):
         from cotality.parallel._backends.futures.executors import ExecutorPool
