@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cotality.parallel import errors as errors
+    from cotality.parallel._backends.dask.pool import DaskPool as DaskPool
+    from cotality.parallel._backends.futures.executors import ExecutorPool as ExecutorPool
     from cotality.parallel._backends.present import current_task as current_task
     from cotality.parallel._backends.processes.loans import share as share
     from cotality.parallel._backends.processes.loans import unshare as unshare
     from cotality.parallel._backends.state import worker_state as worker_state
+    from cotality.parallel._data.capabilities import Capabilities as Capabilities
     from cotality.parallel._data.current import CurrentTask as CurrentTask
     from cotality.parallel._data.events import Companion as Companion
     from cotality.parallel._data.events import Event as Event
@@ -49,6 +52,9 @@ _HOMES = {
     "Limit": "_data.limit",
     "Backend": "_data.messages",
     "CallOptions": "_data.options",
+    "Capabilities": "_data.capabilities",
+    "DaskPool": "_backends.dask.pool",
+    "ExecutorPool": "_backends.futures.executors",
     "Companion": "_data.events",
     "CurrentTask": "_data.current",
     "Event": "_data.events",
@@ -74,9 +80,12 @@ _HOMES = {
 __all__ = [
     "Backend",
     "CallOptions",
+    "Capabilities",
     "Companion",
     "CurrentTask",
+    "DaskPool",
     "Event",
+    "ExecutorPool",
     "Limit",
     "Mapped",
     "Observer",

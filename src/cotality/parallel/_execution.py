@@ -161,7 +161,9 @@ class Execution(Loop):
             lane.keeps = bool(getattr(backend, "keeps", False))
             self._opened.add(name)
             self._introduce(backend)
-            self._add_feed(LaneFeed(backend, self.plan, name, self._window, self._audience), waits=hasattr(backend, "watch"))
+            self._add_feed(
+                LaneFeed(backend, self.plan, name, self._window, self._audience), waits=hasattr(backend, "watch")
+            )
 
     def _pool(self, name: LaneName) -> Pool:
         if name == "asyncio" and self._event_loop is not None:

@@ -43,6 +43,11 @@ class AnyPlan(Protocol):
         ...
 
     @property
+    def timed(self) -> bool:
+        """Whether it has to be known when attempts begin, because of a timeout or a limit."""
+        ...
+
+    @property
     def notes(self) -> list[Note]:
         """What was decided since somebody took them from here."""
         ...
@@ -134,7 +139,7 @@ class Loop:
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            belong(Belonging(self.identity, self._plan.attempt_of, _relay, lambda: self._plan.look_at is not None))
+            belong(Belonging(self.identity, self._plan.attempt_of, _relay, lambda: self._plan.timed))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from cotality.parallel._data.capabilities import Capabilities
 from cotality.parallel._execution import lane_for
 
-__all__ = ["culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
+__all__ = ["capabilities_of", "culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
 
 
 def usable_cpus() -> int:
@@ -30,6 +31,17 @@ def default_workers(backend: Any) -> int | None:
     if backend == "processes":
         return process_width()
     return {"asyncio": MOST_AT_ONCE, "serial": 1}.get(backend) if isinstance(backend, str) else None
+
+
+def capabilities_of(backend: Any) -> Capabilities | None:
+    """What a backend can do; None for a pool that does not say.
+
+    Raises:
+        TypeError, ValueError, ImportError: it can not be used.
+    """
+    from cotality.parallel._backends.choose import choose_pool
+
+    return getattr(choose_pool(backend), "capabilities", None)
 
 
 def pickled_size(value: object) -> int | None:

@@ -30,6 +30,7 @@ from cotality.parallel._backends.crew import start_thread
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, present, structlog_mark
 from cotality.parallel._backends.state import reset_worker_state
+from cotality.parallel._data.capabilities import OF_THREADS
 from cotality.parallel._data.current import Belonging, CurrentTask
 from cotality.parallel._data.messages import Ending, Planned
 
@@ -43,6 +44,8 @@ class ThreadPool:
         initializer: Called in each thread before its first task of a run.
         initargs: Its arguments.
     """
+
+    capabilities = OF_THREADS
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Sends batches to a Dask cluster."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import uuid
@@ -31,6 +33,7 @@ class DaskCarrier:
 
     chains = True
     keeps = True
+    short = 0.25
 
     def __init__(self, client: Any, placement: Mapping[str, Any], width: int) -> None:
         self._client = client

@@ -1,5 +1,7 @@
 """Sees in the scheduler that a task runs at most once per attempt."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any, Final

@@ -1,27 +1,21 @@
 """A Dask cluster as a pool."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
-
-import distributed
+from typing import Any
 
 from cotality.parallel._backends.cpus import process_width
-from cotality.parallel._backends.dask.carrier import DaskCarrier
-from cotality.parallel._backends.dask.guard import guard
 from cotality.parallel._backends.futures.backend import FuturesBackend
-from cotality.parallel._data.capabilities import Capabilities
+from cotality.parallel._data.capabilities import capable
 from cotality.parallel._data.checks import check_count
 from cotality.parallel._data.messages import Backend
 
 CONNECT_SECONDS = 10
 """How long a scheduler may take to answer."""
-
-DASK: Final = Capabilities(
-    interrupts=False, replaces=False, confines=True, shares_objects=False, keeps_results=True, relays=True
-)
 
 
 class DaskPool:
@@ -48,7 +42,7 @@ class DaskPool:
         [32]
     """
 
-    capabilities = DASK
+    capabilities = capable(keeps_results=True)
 
     def __init__(
         self,
@@ -72,6 +66,9 @@ class DaskPool:
             ConnectionError: the scheduler does not answer.
         """
         check_count("max_workers", max_workers)
+        from cotality.parallel._backends.dask.carrier import DaskCarrier
+        from cotality.parallel._backends.dask.guard import guard
+
         client = self._client or _client_at_hand()
         threads = self._threads(client)
         client.register_plugin(guard())
@@ -100,7 +97,16 @@ def address_of(client: Any) -> str:
     return str(scheduler.address if scheduler is not None else client._start_arg)
 
 
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise ImportError("backend='dask' needs distributed: pip install 'cotality-workflow[dask]'") from error
+    return distributed
+
+
 def _client_of(cluster: Any) -> Any:
+    distributed = _distributed()
     if isinstance(cluster, distributed.Client):
         return cluster
     if not isinstance(cluster, str) and not hasattr(cluster, "scheduler_address"):
@@ -108,11 +114,14 @@ def _client_of(cluster: Any) -> Any:
     try:
         return distributed.Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise ConnectionError(f"no Dask scheduler answers at {cluster}: is it running, and can it be reached?") from error
+        raise ConnectionError(
+            f"no Dask scheduler answers at {cluster}: is it running, and can it be reached?"
+        ) from error
 
 
 def _client_at_hand() -> Any:
     """The client of the task that asks, or the caller's latest, or that of a local cluster."""
+    distributed = _distributed()
     try:
         return distributed.get_client()
     except ValueError:
@@ -121,18 +130,11 @@ def _client_at_hand() -> Any:
 
 @cache
 def _local_client() -> Any:
+    distributed = _distributed()
     cluster = distributed.LocalCluster(
         n_workers=process_width(), threads_per_worker=1, dashboard_address=None, silence_logs=40
     )
     return distributed.Client(cluster, set_as_default=False)
 
 
-def in_task() -> bool:
-    """Whether this is a task of Dask, which occupies a thread of its worker."""
-    try:
-        distributed.get_worker()
-    except ValueError:
-        return False
-    return True
-
-
+DaskPool.__module__ = "cotality.parallel"

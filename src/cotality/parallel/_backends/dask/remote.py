@@ -1,5 +1,7 @@
 """What runs on a worker of Dask."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -20,8 +20,6 @@ from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
 from cotality.parallel._data.task_errors import TransferError
 
-SHORT_SECONDS = 0.01
-"""Tasks shorter than this are sent ahead, so that no worker waits for its next batch."""
 LOOK_SECONDS = 0.02
 """How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
 
@@ -58,6 +56,8 @@ class Carrier(Protocol):
     """Whether it can take a task along behind the one whose result it needs."""
     keeps: bool
     """Whether results can stay where they were made."""
+    short: float
+    """Tasks shorter than this many seconds are sent ahead, so that no worker waits for its next batch."""
 
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
         """Send a batch; gives a future."""
@@ -103,7 +103,7 @@ class FuturesBackend:
         self._landed: deque[Cargo] = deque()
         self._endings: list[Ending] = []
         self._runaways: list[str] = []
-        self._pace = SHORT_SECONDS
+        self._pace = carrier.short
         self._belonging: Belonging | None = None
         self._gate = Gate()
         self._woken = False
@@ -117,7 +117,7 @@ class FuturesBackend:
     # Giving ----------------------------------------------------------------------------------------------------------
 
     def room(self) -> int:
-        depth = 2 if self._pace < SHORT_SECONDS and not self._timed() else 1
+        depth = 2 if self._pace < self._carrier.short and not self._timed() else 1
         return max(0, depth * self.workers - len(self._out))
 
     def idle(self) -> int:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -15,17 +16,13 @@ from cotality.parallel._backends.futures.packing import Arrived, Packing
 from cotality.parallel._backends.futures.remote import VERSION, Lent, run_batch
 from cotality.parallel._backends.threads import ThreadBackend
 from cotality.parallel._data.broken import WorkerDied
-from cotality.parallel._data.capabilities import Capabilities
+from cotality.parallel._data.capabilities import OF_THREADS, capable
 from cotality.parallel._data.checks import check_count
 from cotality.parallel._data.messages import Backend
 from cotality.parallel._data.task_errors import TransferError
 
-THREADS: Final = Capabilities(
-    interrupts=False, replaces=False, confines=True, shares_objects=True, keeps_results=False, relays=True
-)
-ELSEWHERE: Final = Capabilities(
-    interrupts=False, replaces=False, confines=False, shares_objects=False, keeps_results=False, relays=True
-)
+THREADS: Final = replace(OF_THREADS, replaces=False)
+ELSEWHERE: Final = capable()
 
 
 class ExecutorPool:
@@ -114,6 +111,7 @@ class ExecutorCarrier:
 
     chains = True
     keeps = False
+    short = 0.01
 
     def __init__(self, executor: Executor, workers: int) -> None:
         self._executor = executor
@@ -179,3 +177,6 @@ def interpreters() -> ExecutorPool:
     from concurrent.futures import InterpreterPoolExecutor
 
     return ExecutorPool(InterpreterPoolExecutor(process_width()))
+
+
+ExecutorPool.__module__ = "cotality.parallel"

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
+from cotality.parallel._backends.processes import codec, results
 from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function
 from cotality.parallel._backends.processes.results import NoInput, Results, finished
 from cotality.parallel._data.task_errors import TransferError
@@ -86,18 +87,11 @@ class _Apart(Results):
 
     def __init__(self) -> None:
         self.lent: list[Lent] = []
-        self._ours = (__file__, *_frames())
+        self._ours = (__file__, codec.__file__, results.__file__)
 
     def _send_parcel(self, sequence: int, form: int, parts: list[memoryview]) -> bytes:
         self.lent.append(Lent(parts[0], parts[1:]))
         return marshal.dumps((layout.IN_PARCEL, len(self.lent) - 1))
-
-
-def _frames() -> list[str]:
-    """The files whose frames say nothing to the user."""
-    from cotality.parallel._backends.processes import codec, results
-
-    return [codec.__file__, results.__file__]
 
 
 class _Unloadable(BaseException):
@@ -121,8 +115,8 @@ def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str 
         TransferError: this place has another version than the caller.
     """
     if tuple(version) != VERSION:
-        ours, theirs = (f"cotality-workflow {v} on Python {major}.{minor}" for v, major, minor in (VERSION, version))
-        raise TransferError(f"the worker has {ours}, the caller {theirs}: install the same in both; nothing was started")
+        here, there = (f"cotality-workflow {v} on Python {major}.{minor}" for v, major, minor in (VERSION, version))
+        raise TransferError(f"the worker has {here}, the caller {there}: install the same in both; no task was started")
     return _Batch(marshal.loads(message), inputs).run(worker)
 
 
@@ -185,7 +179,9 @@ class _Batch:
         except BaseException as error:
             raise _Unloadable(number, error) from error
 
-    def _call(self, number: int, positional: list[Any], arguments: dict[str, Any], packed: list[tuple[Any, Any]]) -> Any:
+    def _call(
+        self, number: int, positional: list[Any], arguments: dict[str, Any], packed: list[tuple[Any, Any]]
+    ) -> Any:
         """Call a function with arguments that are more than numbers and texts."""
         previous, self._previous, self._keeps = self._previous, None, ((), None) in packed
         function: Callable[..., Any] | None = None
