@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import concurrent.futures
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -172,11 +172,11 @@ def interpreters() -> ExecutorPool:
     Raises:
         ValueError: this Python has none.
     """
-    if sys.version_info < (3, 14):
+    # New in 3.14.
+    executor = getattr(concurrent.futures, "InterpreterPoolExecutor", None)
+    if executor is None:
         raise ValueError("backend='interpreters' needs Python 3.14 or later: use 'processes' here")
-    from concurrent.futures import InterpreterPoolExecutor
-
-    return ExecutorPool(InterpreterPoolExecutor(process_width()))
+    return ExecutorPool(executor(process_width()))
 
 
 ExecutorPool.__module__ = "cotality.parallel"

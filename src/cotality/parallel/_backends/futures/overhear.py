@@ -103,10 +103,12 @@ class _Post(logging.Handler):
             if resort is not None and record.levelno >= resort.level:
                 resort.handle(record)
 
-    def _warned(self, message: Any, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
+    def _warned(
+        self, message: Any, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
         ear = _ear.get()
         if ear is None:
-            self._show(message, category, filename, lineno, *rest)
+            self._show(message, category, filename, lineno, file, line)
             return
         kinds = [(kind.__module__, kind.__qualname__) for kind in category.__mro__]
         try:
