@@ -10,31 +10,55 @@ from typing import Any
 import pytest
 
 from cotality.parallel import ProcessExecutor
+from tests.clusters.local import dask_client
+
+OURS = ["threads", "processes", "spawn"]
+GUESTS = ["their threads", "their processes", "dask"]
 
 
 @pytest.fixture(scope="session")
 def pools() -> Iterator[dict[str, Any]]:
     """Owned pools for the start methods that are not the default, and executors that are not ours."""
     executors: dict[str, Any] = {method: ProcessExecutor(2, start_method=method) for method in ("spawn", "fork")}
-    executors["their threads"] = ThreadPoolExecutor(4)
+    executors["their threads"] = ThreadPoolExecutor(2)
     executors["their processes"] = ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"))
-    import distributed
-
-    executors["dask"] = distributed.Client(
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    )
     yield executors
     for executor in executors.values():
         executor.shutdown()
 
 
-@pytest.fixture(params=["serial", "threads", "processes", "spawn", "fork", "their threads", "their processes", "dask"])
-def backend(request: pytest.FixtureRequest, pools: dict[str, Any]) -> Any:
+@pytest.fixture(scope="session")
+def dask() -> Iterator[Any]:
+    """A client of a real scheduler with two worker processes."""
+    with dask_client() as client:
+        yield client
+
+
+def _place(request: pytest.FixtureRequest) -> Any:
+    if request.param == "dask":
+        return request.getfixturevalue("dask")
+    return request.getfixturevalue("pools").get(request.param, request.param)
+
+
+@pytest.fixture(params=["serial", *OURS, "fork", *GUESTS])
+def backend(request: pytest.FixtureRequest) -> Any:
     """What to give as ``backend=``."""
-    return pools.get(request.param, request.param)
+    return _place(request)
 
 
-@pytest.fixture(params=["threads", "processes", "spawn", "their threads", "their processes", "dask"])
-def parallel_backend(request: pytest.FixtureRequest, pools: dict[str, Any]) -> Any:
+@pytest.fixture(params=[*OURS, *GUESTS])
+def parallel_backend(request: pytest.FixtureRequest) -> Any:
     """The same, where several tasks must run at once."""
-    return pools.get(request.param, request.param)
+    return _place(request)
+
+
+@pytest.fixture(params=["serial", *OURS, "fork", "their threads"])
+def relaying_backend(request: pytest.FixtureRequest) -> Any:
+    """Those that have all heard that tasks say, as ``test_capabilities`` asserts; what others do is tested there."""
+    return _place(request)
+
+
+@pytest.fixture(params=[*OURS, "their threads"])
+def parallel_relaying_backend(request: pytest.FixtureRequest) -> Any:
+    """The same, where several tasks must run at once."""
+    return _place(request)

@@ -77,7 +77,7 @@ class DaskPool:
         # A cluster that grows has room for more than it has workers.
         most = min(max_workers or available, available)
         carrier = DaskCarrier(client, self._placement, max(1, available // max(1, len(hosts))))
-        return FuturesBackend(carrier, most)
+        return FuturesBackend(carrier, most, alone=most == available)
 
     def _threads(self, client: Any) -> dict[str, int]:
         """How many threads each worker has that may be used."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from cotality.parallel._backends.capture import wire
 from cotality.parallel._backends.futures.packing import Arrived, Packing
+from cotality.parallel._backends.futures.remote import MACHINE
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import repeat
 from cotality.parallel._backends.processes.outbound import Packed, Shortage
@@ -90,12 +91,14 @@ class FuturesBackend:
     Parameters:
         carrier: Sends batches.
         workers: How many attempts run at once.
+        alone: Whether these are all there are: then others may be sent ahead and will wait.
     """
 
     reach = 2048
 
-    def __init__(self, carrier: Carrier, workers: int) -> None:
+    def __init__(self, carrier: Carrier, workers: int, *, alone: bool) -> None:
         self.workers = workers
+        self._alone = alone
         self.chains = carrier.chains
         self.keeps = carrier.keeps
         self._carrier = carrier
@@ -117,8 +120,8 @@ class FuturesBackend:
     # Giving ----------------------------------------------------------------------------------------------------------
 
     def room(self) -> int:
-        depth = 2 if self._pace < self._carrier.short and not self._timed() else 1
-        return max(0, depth * self.workers - len(self._out))
+        ahead = self._alone and self._pace < self._carrier.short and not self._timed()
+        return max(0, (2 if ahead else 1) * self.workers - len(self._out))
 
     def idle(self) -> int:
         """How many workers have nothing to do."""
@@ -217,9 +220,11 @@ class FuturesBackend:
         if self._belonging is not None:
             for place, message in arrived.said:
                 repeat(wire.loads(message), planned[place], self._belonging)
-        # Another machine has another clock.
-        began = max(cargo.sent, now - arrived.times[-1])
-        times = [min(now, began + at) for at in arrived.times]
+        times = arrived.times
+        if arrived.machine != MACHINE or not cargo.sent <= times[0] <= times[-1] <= now:
+            # Another machine has another clock.
+            began = max(cargo.sent, now - (times[-1] - times[0]))
+            times = [min(now, began + (at - times[0])) for at in times]
         for place, each in enumerate(planned):
             if each[0] in cargo.reported:
                 continue
@@ -229,7 +234,7 @@ class FuturesBackend:
             else:
                 self._end(each, NOT_STARTED, None, now, now, arrived.worker)
         if arrived.results:
-            self._pace = (self._pace + arrived.times[-1] / len(arrived.results)) / 2
+            self._pace = (self._pace + (times[-1] - times[0]) / len(arrived.results)) / 2
 
     def _end(
         self, planned: Planned, failure: BaseException | None, value: Any, began: float, ended: float, worker: str

@@ -60,7 +60,7 @@ class ExecutorPool:
         workers = min(max_workers or most, most)
         if self.capabilities.shares_objects:
             return BorrowedThreads(self._executor, workers)
-        return FuturesBackend(ExecutorCarrier(self._executor, workers), workers)
+        return FuturesBackend(ExecutorCarrier(self._executor, workers), workers, alone=workers == most)
 
 
 def _is_of_threads(executor: Executor) -> bool:

@@ -98,12 +98,14 @@ class Arrived(NamedTuple):
     Parameters:
         worker: Where it ran.
         results: Failure and value of each task that ran; those behind them did not start.
-        times: When the first one began and each of them ended, in seconds since the first one began.
+        machine: Which machine's clock the times are of.
+        times: When the first one began and each of them ended.
         said: What tasks have said, by their places.
     """
 
     worker: str
     results: list[tuple[BaseException | None, Any]]
+    machine: str
     times: list[float]
     said: list[tuple[int, bytes]]
 
@@ -159,9 +161,9 @@ class Packing:
             store: Makes what stands for a large result that has not come along; None: all have.
         """
         content, lent = report
-        worker, outcomes, times, said = marshal.loads(content)
+        worker, outcomes, machine, times, said = marshal.loads(content)
         results = [self._result(planned[1], data, lent, store) for planned, data in zip(calls, outcomes, strict=False)]
-        return Arrived(worker, results, times, said)
+        return Arrived(worker, results, machine, times, said)
 
     def _result(
         self, call: AnyCall, data: bytes, lent: Sequence[Lent], store: Callable[[int], Stored] | None
