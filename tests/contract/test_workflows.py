@@ -402,7 +402,7 @@ def test_objects_of_tenacity(backend: Any, tmp_path: Path) -> None:
 
 def test_a_timeout_in_the_middle_of_a_workflow(parallel_backend: Any) -> None:
     flow = Workflow(backend=parallel_backend, max_workers=2, failure="finish", raise_failures=False)
-    slow = flow.add(sleep.options(timeout=0.2)(20))
+    slow = flow.add(sleep.options(timeout=0.2)(lasting(parallel_backend)))
     below = flow.add(give(slow.output))
     others = [flow.add(add(number)) for number in range(20)]
     began = time.monotonic()

@@ -275,4 +275,5 @@ class FuturesBackend:
         for cargo in out.values():
             self._carrier.cancel(cargo)
         self._landed.clear()
+        self._carrier.packing.clear()
         self._carrier.close()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
 from cotality.parallel._backends.futures.overhear import home
-from cotality.parallel._backends.futures.remote import Lent, Report
+from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
 from cotality.parallel._backends.processes.loans import Loan, Loans
@@ -152,6 +152,10 @@ class Packing:
             for loan in needed:
                 self._outbound.loans.ended(loan)
 
+    def clear(self) -> None:
+        """The run is over: what was put down is released."""
+        self._outbound.loans.clear()
+
     def read(self, calls: Sequence[Planned], report: Report, store: Callable[[int], Stored] | None) -> Arrived:
         """A report.
 
@@ -202,5 +206,5 @@ class Packing:
         if error is None:
             return NOT_STARTED
         if isinstance(reason, ImportError):
-            error.add_note("install what is missing where the workers run, or upload it to them")
+            error.add_note(CURE)
         return error

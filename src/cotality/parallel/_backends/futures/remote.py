@@ -41,6 +41,7 @@ def _machine() -> str:
 
 MACHINE: Final = _machine()
 """Which clock this is."""
+CURE: Final = "install what is missing where the workers run, or upload it to them"
 HOSTAGE_SECONDS = 0.1
 """How long a batch may take before what has not started is given back, for other workers."""
 ONCE_BYTES = 1024 * 1024
@@ -224,9 +225,12 @@ class _Batch:
             return load(content) if isinstance(content, bytes) else self._borrow(content)
         except BaseException as error:
             what = "the function" if place is None else f"argument {place!r}"
-            raise TransferError(
+            failure = TransferError(
                 f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
-            ) from error
+            )
+            if isinstance(error, ImportError):
+                failure.add_note(f"{error}: {CURE}")
+            raise failure from error
 
     def _borrow(self, number: int) -> Any:
         place, index = self._places[number]
