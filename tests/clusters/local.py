@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cotality.parallel import RayPool
+
 MISSING = "is not installed: pip install -e '.[cluster-tests]'"
 
 
@@ -22,3 +24,14 @@ def dask_client(workers: int = 2, **options: Any) -> Iterator[Any]:
             yield client
         finally:
             client.close()
+
+
+@contextmanager
+def ray_cluster(cpus: int = 2) -> Iterator[Any]:
+    """A pool on a cluster with so many processors."""
+    ray = pytest.importorskip("ray", reason=f"ray {MISSING}")
+    ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL")
+    try:
+        yield RayPool()
+    finally:
+        ray.shutdown()

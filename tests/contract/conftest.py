@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cotality.parallel import ProcessExecutor
-from tests.clusters.local import dask_client
+from tests.clusters.local import dask_client, ray_cluster
 
 OURS = ["threads", "processes", "spawn"]
-GUESTS = ["their threads", "their processes", "dask"]
+GUESTS = ["their threads", "their processes", "dask", "ray"]
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +34,16 @@ def dask() -> Iterator[Any]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def ray() -> Iterator[Any]:
+    """A real cluster with room for two."""
+    with ray_cluster() as pool:
+        yield pool
+
+
 def _place(request: pytest.FixtureRequest) -> Any:
-    if request.param == "dask":
-        return request.getfixturevalue("dask")
+    if request.param in ("dask", "ray"):
+        return request.getfixturevalue(request.param)
     return request.getfixturevalue("pools").get(request.param, request.param)
 
 

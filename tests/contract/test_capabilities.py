@@ -42,7 +42,7 @@ def test_what_a_task_mutates_is_its_own_where_no_objects_are_shared(backend: Any
 def test_guests_relay_records_and_warnings_and_leave_the_workers_set_up_as_it_was(
     kind: str, request: pytest.FixtureRequest, pools: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    backend = request.getfixturevalue("dask") if kind == "dask" else pools[kind]
+    backend = pools[kind] if kind in pools else request.getfixturevalue(kind)
     before = run([Task(root_level, {})], backend=backend)
     with caplog.at_level("INFO", "speakers"), pytest.warns(RuntimeWarning, match="careful"):
         run([Task(speakers.log_as, {"name": "speakers.one"}), Task(warn_always, {})], backend=backend)

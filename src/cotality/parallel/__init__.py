@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cotality.parallel._backends.present import current_task as current_task
     from cotality.parallel._backends.processes.loans import share as share
     from cotality.parallel._backends.processes.loans import unshare as unshare
+    from cotality.parallel._backends.ray.pool import RayPool as RayPool
     from cotality.parallel._backends.state import worker_state as worker_state
     from cotality.parallel._data.capabilities import Capabilities as Capabilities
     from cotality.parallel._data.current import CurrentTask as CurrentTask
@@ -65,6 +66,7 @@ _HOMES = {
     "current_task": "_backends.present",
     "Pool": "_data.messages",
     "ProcessExecutor": "executors",
+    "RayPool": "_backends.ray.pool",
     "RetryPolicy": "_data.policies",
     "RunOptions": "_data.options",
     "Task": "_data.task",
@@ -94,6 +96,7 @@ __all__ = [
     "ProcessExecutor",
     "Progress",
     "ProgressDisplay",
+    "RayPool",
     "Reference",
     "RetryPolicy",
     "RunOptions",

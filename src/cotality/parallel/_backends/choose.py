@@ -54,6 +54,10 @@ def choose_pool(backend: str | Pool | Executor) -> Pool:
         from cotality.parallel._backends.dask.pool import DaskPool
 
         return DaskPool(None if backend == "dask" else backend)
+    if backend == "ray":
+        from cotality.parallel._backends.ray.pool import RayPool
+
+        return RayPool()
     check_backend(backend)
     if not hasattr(backend, "open"):
         from cotality.parallel._backends.futures.executors import ExecutorPool

@@ -129,10 +129,13 @@ class DaskCarrier:
     def began(self, cargo: Cargo) -> bool:
         return cargo.began is not None
 
-    def cancel(self, cargo: Cargo) -> bool:
+    def end(self, cargo: Cargo) -> bool:
+        # The scheduler would take its thread for a free one.
+        return False
+
+    def drop(self, cargo: Cargo) -> None:
         whole = self._reports.pop(id(cargo), None)
         self._client.cancel([cargo.future] if whole is None else [cargo.future, whole], force=True)
-        return False
 
     def close(self) -> None:
         self._cargos.clear()

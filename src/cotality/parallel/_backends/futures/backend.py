@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from cotality.parallel._backends.capture import wire
 from cotality.parallel._backends.futures.packing import Arrived, Packing
@@ -23,6 +23,9 @@ from cotality.parallel._data.task_errors import TransferError
 
 LOOK_SECONDS = 0.02
 """How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
+
+
+NOTHING: Final = Packed((), ((), []), {}, [], [], [])
 
 
 class Cargo:
@@ -76,12 +79,16 @@ class Carrier(Protocol):
         """Whether a worker is at it."""
         ...
 
-    def cancel(self, cargo: Cargo) -> bool:
-        """Drop a batch if it has not begun; tells whether it had not."""
+    def end(self, cargo: Cargo) -> bool:
+        """End a batch that runs too long, where that can be done; tells whether it was."""
+        ...
+
+    def drop(self, cargo: Cargo) -> None:
+        """Nobody waits for a batch any more."""
         ...
 
     def close(self) -> None:
-        """The run is over; what it has sent was cancelled."""
+        """The run is over; what it has sent was dropped."""
         ...
 
 
@@ -258,8 +265,9 @@ class FuturesBackend:
                     cargo.reported.add(ticket)
                     began = cargo.began or cargo.sent
                     self._end(planned, failure, None, began, monotonic(), cargo.worker)
-                    # Its place is taken until it ends.
-                    self._runaways.append(planned[1].name)
+                    if len(cargo.packed.sendable) > 1 or not self._carrier.end(cargo):
+                        # Its place is taken until it ends.
+                        self._runaways.append(planned[1].name)
                     return
 
     def runaways(self) -> Sequence[str]:
@@ -273,7 +281,9 @@ class FuturesBackend:
     def close(self) -> None:
         out, self._out = self._out, {}
         for cargo in out.values():
-            self._carrier.cancel(cargo)
+            self._carrier.drop(cargo)
+            # Its future may live on, and with it what it calls back.
+            cargo.packed = NOTHING
         self._landed.clear()
         self._carrier.packing.clear()
         self._carrier.close()

@@ -153,8 +153,11 @@ class ExecutorCarrier:
     def began(self, cargo: Cargo) -> bool:
         return bool(cargo.future.running())
 
-    def cancel(self, cargo: Cargo) -> bool:
+    def end(self, cargo: Cargo) -> bool:
         return bool(cargo.future.cancel())
+
+    def drop(self, cargo: Cargo) -> None:
+        cargo.future.cancel()
 
     def close(self) -> None:
         """The executor goes on."""

@@ -1,0 +1,133 @@
+"""Sends batches to a Ray cluster."""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from itertools import count
+from time import monotonic
+from typing import Any
+
+import ray
+from ray import exceptions
+
+from cotality.parallel._backends.futures.backend import Cargo
+from cotality.parallel._backends.futures.packing import Arrived, Packing, Stored
+from cotality.parallel._backends.futures.remote import VERSION, Lent
+from cotality.parallel._backends.ray.remote import Bell, run_here
+from cotality.parallel._data.broken import WorkerDied
+from cotality.parallel._data.task_errors import TransferError
+
+
+class RayCarrier:
+    """One run's use of a cluster.
+
+    Parameters:
+        needs: What each batch needs, as ``ray.remote`` takes it.
+        width: How many tasks run on a machine at once.
+    """
+
+    chains = True
+    keeps = True
+    short = 0.05
+
+    def __init__(self, needs: Mapping[str, Any], width: int) -> None:
+        # One attempt, and what is lost is not made again: no task runs twice unless the run says so.
+        self._run = _remote().options(num_returns=2, max_retries=0, **needs)
+        self._numbers = count()
+        self._by_number: dict[int, Cargo] = {}
+        self._refs: dict[int, tuple[Any, Any]] = {}
+        """What stands for the two parts of a report, by their cargos."""
+        self._bell: Any = None
+        self.packing = Packing(ray.put, width)
+
+    def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
+        number = next(self._numbers)
+        if cargo.timed:
+            self._bell = self._bell or ray.remote(Bell).options(num_cpus=0).remote()
+            self._by_number[number] = cargo
+        told, large = self._run.remote(VERSION, message, self._bell if cargo.timed else None, number, *inputs)
+        self._refs[id(cargo)] = told, large
+        return told.future()
+
+    def land(self, cargos: Sequence[Cargo]) -> list[Arrived | BaseException]:
+        return [self._landed(cargo) for cargo in cargos]
+
+    def _landed(self, cargo: Cargo) -> Arrived | BaseException:
+        _told, large = self._refs.pop(id(cargo))
+        error = cargo.future.exception()
+        if error is not None:
+            with suppress(Exception):
+                # It is known now, and need not be logged as one that nobody has asked for.
+                ray.get(large)
+            return error  # type: ignore[no-any-return]
+
+        def store(index: int) -> Stored:
+            return Stored(large, index, _fetch)
+
+        return self.packing.read(cargo.packed.sendable, cargo.future.result(), store)
+
+    def failed(self, cargo: Cargo, error: BaseException) -> BaseException:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, TransferError):
+            return cause
+        several = len(cargo.packed.sendable)
+        which = f"this task or one of the {several} that were sent with it" if several > 1 else "this task"
+        if isinstance(error, (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError)):
+            failure: Exception = WorkerDied(f"the worker of Ray ended while {which} was there")
+        elif isinstance(error, exceptions.ObjectLostError):
+            failure = WorkerDied("a worker has ended and taken with it what this task needs, or what it has given")
+        elif isinstance(error, exceptions.RaySystemError):
+            raise ConnectionError("the Ray cluster is gone") from error
+        elif isinstance(error, exceptions.RuntimeEnvSetupError):
+            failure = TransferError("the runtime_env could not be set up; the task did not start")
+        else:
+            failure = TransferError(_why(error, cause))
+        failure.__cause__ = error
+        return failure
+
+    def began(self, cargo: Cargo) -> bool:
+        if cargo.began is None and self._bell is not None:
+            for number, worker in ray.get(self._bell.begun.remote()):
+                begun = self._by_number.pop(number, None)
+                if begun is not None:
+                    begun.worker = worker
+                    begun.began = monotonic()
+        return cargo.began is not None
+
+    def end(self, cargo: Cargo) -> bool:
+        # By force: the worker ends, and Ray starts another one.
+        ray.cancel(self._refs[id(cargo)][0], force=True)
+        return True
+
+    def drop(self, cargo: Cargo) -> None:
+        refs = self._refs.pop(id(cargo), None)
+        if refs is not None:
+            ray.cancel(refs[0], force=True)
+
+    def close(self) -> None:
+        self._by_number.clear()
+        if self._bell is not None:
+            ray.kill(self._bell)
+            self._bell = None
+
+
+@cache
+def _remote() -> Any:
+    """The remote function of all runs."""
+    return ray.remote(run_here)
+
+
+def _fetch(large: Any, index: int) -> Lent:
+    lent: Lent = ray.get(large)[1][index]
+    return lent
+
+
+def _why(error: BaseException, cause: BaseException | None) -> str:
+    missing = cause if isinstance(cause, ImportError) else None
+    if missing is not None or "No module named 'cotality" in str(error):
+        return "cotality-workflow is not installed on the worker: install there what the caller has"
+    return f"Ray could not send this task, or not bring back what it gave: {type(error).__name__}"
