@@ -1,17 +1,14 @@
-"""One cluster for the whole session."""
+"""The shared cluster, with all its workers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.clusters.local import dask_client
 
-
-@pytest.fixture(scope="session")
-def client() -> Iterator[Any]:
-    """A client of a scheduler with two worker processes, one of which has something that the other has not."""
-    with dask_client() as client:
-        yield client
+@pytest.fixture
+def client(dask: Any) -> Any:
+    """A client of two workers, also after a test that has killed one."""
+    dask.wait_for_workers(2, timeout=20)
+    return dask

@@ -205,7 +205,7 @@ def far(tmp_path: Path) -> Iterator[tuple[str, Any]]:
     common = ["--scheduler-file", str(file), "--no-dashboard"]
     scheduler = start("dask_scheduler", "--port", "0", *common)
     worker = start("dask_worker", "--nthreads", "1", "--no-nanny", *common)
-    assert eventually(file.exists)
+    assert eventually(lambda: file.exists() and file.stat().st_size > 0)
     yield json.loads(file.read_text())["address"], scheduler
     for process in (scheduler, worker):
         process.kill()

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from cotality.parallel import ProcessExecutor
-from tests.clusters.local import dask_client, ray_cluster
 
 OURS = ["threads", "processes", "spawn"]
 GUESTS = ["their threads", "their processes", "dask", "ray"]
@@ -25,20 +24,6 @@ def pools() -> Iterator[dict[str, Any]]:
     yield executors
     for executor in executors.values():
         executor.shutdown()
-
-
-@pytest.fixture(scope="session")
-def dask() -> Iterator[Any]:
-    """A client of a real scheduler with two worker processes."""
-    with dask_client() as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-def ray() -> Iterator[Any]:
-    """A real cluster with room for two."""
-    with ray_cluster() as pool:
-        yield pool
 
 
 def _place(request: pytest.FixtureRequest) -> Any:

@@ -37,7 +37,7 @@ class Cargo:
         sent: When.
     """
 
-    __slots__ = ("began", "future", "packed", "reported", "sent", "timed", "worker")
+    __slots__ = ("__weakref__", "began", "future", "packed", "reported", "sent", "timed", "worker")
 
     def __init__(self, packed: Packed, sent: float, *, timed: bool) -> None:
         self.packed = packed
@@ -50,6 +50,10 @@ class Cargo:
         self.future: Any = None
         self.reported: set[int] = set()
         """The tickets of those that were interrupted."""
+
+    def empty(self) -> None:
+        """It is over. Its future may live on, and with it what it calls back, which holds this."""
+        self.packed, self.future = NOTHING, None
 
 
 class Carrier(Protocol):
@@ -214,6 +218,7 @@ class FuturesBackend:
                 self._unload(cargo, arrived, now)
             else:
                 self._give_up(cargo, self._carrier.failed(cargo, arrived), now)
+            cargo.empty()
 
     def _give_up(self, cargo: Cargo, failure: BaseException, now: float) -> None:
         """Nothing has come of a batch."""
@@ -282,8 +287,7 @@ class FuturesBackend:
         out, self._out = self._out, {}
         for cargo in out.values():
             self._carrier.drop(cargo)
-            # Its future may live on, and with it what it calls back.
-            cargo.packed = NOTHING
+            cargo.empty()
         self._landed.clear()
         self._carrier.packing.clear()
         self._carrier.close()

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import count
 from time import monotonic
 from typing import Any
+from weakref import WeakValueDictionary
 
 import ray
 from ray import exceptions
@@ -20,6 +21,15 @@ from cotality.parallel._backends.futures.remote import VERSION, Lent
 from cotality.parallel._backends.ray.remote import Bell, run_here
 from cotality.parallel._data.broken import WorkerDied
 from cotality.parallel._data.task_errors import TransferError
+
+FINISH_SECONDS = 0.05
+"""How long the end of a run waits for batches that are nearly done, before it ends their workers."""
+END_SECONDS = 2.0
+"""How long it waits for these to have ended."""
+
+_numbers = count()
+_timed: WeakValueDictionary[int, Cargo] = WeakValueDictionary()
+"""The batches of which it must be known when they begin, by the numbers that they have for the bell."""
 
 
 class RayCarrier:
@@ -37,19 +47,17 @@ class RayCarrier:
     def __init__(self, needs: Mapping[str, Any], width: int) -> None:
         # One attempt, and what is lost is not made again: no task runs twice unless the run says so.
         self._run = _remote().options(num_returns=2, max_retries=0, **needs)
-        self._numbers = count()
-        self._by_number: dict[int, Cargo] = {}
         self._refs: dict[int, tuple[Any, Any]] = {}
         """What stands for the two parts of a report, by their cargos."""
-        self._bell: Any = None
+        self._dropped: list[Any] = []
         self.packing = Packing(ray.put, width)
 
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
-        number = next(self._numbers)
+        number = next(_numbers)
         if cargo.timed:
-            self._bell = self._bell or ray.remote(Bell).options(num_cpus=0).remote()
-            self._by_number[number] = cargo
-        told, large = self._run.remote(VERSION, message, self._bell if cargo.timed else None, number, *inputs)
+            _timed[number] = cargo
+        bell = _bell(ray.get_runtime_context().get_job_id()) if cargo.timed else None
+        told, large = self._run.remote(VERSION, message, bell, number, *inputs)
         self._refs[id(cargo)] = told, large
         return told.future()
 
@@ -90,12 +98,13 @@ class RayCarrier:
         return failure
 
     def began(self, cargo: Cargo) -> bool:
-        if cargo.began is None and self._bell is not None:
-            for number, worker in ray.get(self._bell.begun.remote()):
-                begun = self._by_number.pop(number, None)
+        if cargo.began is None:
+            for number, worker, seconds in ray.get(_bell(ray.get_runtime_context().get_job_id()).begun.remote()):
+                # It may be of another run.
+                begun = _timed.pop(number, None)
                 if begun is not None:
                     begun.worker = worker
-                    begun.began = monotonic()
+                    begun.began = monotonic() - seconds
         return cargo.began is not None
 
     def end(self, cargo: Cargo) -> bool:
@@ -106,13 +115,27 @@ class RayCarrier:
     def drop(self, cargo: Cargo) -> None:
         refs = self._refs.pop(id(cargo), None)
         if refs is not None:
-            ray.cancel(refs[0], force=True)
+            self._dropped.append(refs[0])
 
     def close(self) -> None:
-        self._by_number.clear()
-        if self._bell is not None:
-            ray.kill(self._bell)
-            self._bell = None
+        dropped, self._dropped = self._dropped, []
+        rest = _unfinished(dropped, FINISH_SECONDS)
+        for ref in rest:
+            ray.cancel(ref, force=True)
+        # Until it is known that a worker has ended, it would be given other tasks.
+        _unfinished(rest, END_SECONDS)
+
+
+def _unfinished(refs: list[Any], seconds: float) -> list[Any]:
+    """Those that have not ended so many seconds later."""
+    unfinished: list[Any] = ray.wait(refs, num_returns=len(refs), timeout=seconds)[1] if refs else []
+    return unfinished
+
+
+@cache
+def _bell(_session: str) -> Any:
+    """Who is told what begins, for all runs of a session: an actor takes a second to start."""
+    return ray.remote(Bell).options(num_cpus=0).remote()
 
 
 @cache
