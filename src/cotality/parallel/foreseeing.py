@@ -11,7 +11,15 @@ from typing import Any
 from cotality.parallel._data.capabilities import Capabilities
 from cotality.parallel._execution import lane_for
 
-__all__ = ["capabilities_of", "culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
+__all__ = [
+    "capabilities_of",
+    "culprit",
+    "default_workers",
+    "lane_for",
+    "pickled_size",
+    "threads_compute",
+    "usable_cpus",
+]
 
 
 def usable_cpus() -> int:
@@ -21,6 +29,13 @@ def usable_cpus() -> int:
     return cpu_count()
 
 
+def threads_compute() -> bool:
+    """Whether threads compute at the same time, as they do where this Python has no global lock."""
+    from cotality.parallel._backends.cpus import threads_compute
+
+    return threads_compute()
+
+
 def default_workers(backend: Any) -> int | None:
     """How many workers a backend has when nobody says; None for a pool, which only itself knows."""
     from cotality.parallel._backends.cpus import process_width, thread_width
@@ -28,7 +43,7 @@ def default_workers(backend: Any) -> int | None:
 
     if backend == "threads":
         return thread_width()
-    if backend == "processes":
+    if backend in ("processes", "interpreters"):
         return process_width()
     return {"asyncio": MOST_AT_ONCE, "serial": 1}.get(backend) if isinstance(backend, str) else None
 

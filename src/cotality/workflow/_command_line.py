@@ -18,6 +18,7 @@ from cotality.workflow._workflow import Workflow
 
 SUCCEEDED, FAILED, UNUSABLE, TIMED_OUT, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
+BACKENDS = ("threads", "processes", "serial", "asyncio", "interpreters", "dask", "ray")
 _DESCRIPTION = """\
 Run a workflow, or look at it.
 
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (run, explain):
         command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
-        command.add_argument("--backend", choices=["threads", "processes", "serial", "asyncio"], help="where tasks run")
+        command.add_argument("--backend", choices=BACKENDS, help="where tasks run")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
     run.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")

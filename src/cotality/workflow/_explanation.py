@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from cotality.parallel import Limit, Mapped, Task
+from cotality.parallel import Capabilities, Limit, Mapped, Task
 from cotality.parallel.building import is_gathering, needs_of
-from cotality.parallel.foreseeing import culprit, default_workers, lane_for, pickled_size, usable_cpus
+from cotality.parallel.foreseeing import capabilities_of, culprit, default_workers, lane_for, pickled_size, usable_cpus
 
 MOST_PICKLED = 100
 """Of how many tasks of one name the arguments are pickled, to see whether they can be and how large they are."""
@@ -23,7 +23,7 @@ class Explanation:
         places: How many tasks of each name run on each backend.
         widths: How many tasks could run at once at each step, if there were workers enough; the longest path through
             the workflow has as many tasks as there are steps.
-        sizes: The bytes of the largest arguments of each name, of tasks that run in processes.
+        sizes: The bytes of the largest arguments of each name, of tasks that are sent somewhere.
         workers: How many workers the workflow's own backend has; None for a pool, which only itself knows.
         problems: What will fail, or can not go well, a line each.
         remarks: What is good to know.
@@ -63,12 +63,26 @@ class Explanation:
             place = lane_for(task, backend)
             where = place if isinstance(place, str) else type(place).__name__
             self.places[where][task.name] += 1
-            if where in ("processes", "ProcessExecutor") and looked_at[task.name] < MOST_PICKLED:
+            able = self._look_at_place(where, place, task)
+            if able is not None and not able.shares_objects and looked_at[task.name] < MOST_PICKLED:
                 looked_at[task.name] += 1
                 self._look_at_arguments(task)
         self._look_at_limits(tasks, timeout)
         if backend == "processes" and (self.workers or 0) > usable_cpus():
             self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
+
+    def _look_at_place(self, where: str, place: Any, task: Task[Any]) -> Capabilities | None:
+        """What the place of a task can do; says so if the task asks for more."""
+        try:
+            able = capabilities_of(place)
+        except (ImportError, OSError, ValueError) as error:
+            self._add_problem(str(error))
+            return None
+        if able is not None and task.options.timeout is not None and not able.replaces:
+            remark = f"on {where} a task that outlasts its timeout holds its worker until it ends: {task.name}"
+            if remark not in self.remarks:
+                self.remarks.append(remark)
+        return able
 
     def _look_at_arguments(self, task: Task[Any]) -> None:
         wired = {place for place, _template in task.wired or task.wiring()}
