@@ -25,7 +25,7 @@ from cotality.parallel._data.task_errors import TaskTimeout
 from cotality.parallel._observers.audience import Audience
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.plan import Plan
-from cotality.parallel._scheduling.sizing import Sizing
+from cotality.parallel._scheduling.sizing import BATCH_SECONDS, Sizing
 from cotality.parallel._scheduling.survey import ListSurvey
 
 PULL_SECONDS = 0.002
@@ -81,7 +81,8 @@ class Feed:
         self.backend = backend
         self._companions = audience if audience is not None and audience.accompanies else None
         self._take = take
-        self.sizing = Sizing(backend.workers, backend.reach, window)
+        message = getattr(backend, "batch_seconds", BATCH_SECONDS)
+        self.sizing = Sizing(backend.workers, backend.reach, window, message)
         self._pull_size = 1
 
     def dispatch(self) -> bool:

@@ -33,6 +33,7 @@ class DaskCarrier:
 
     chains = True
     keeps = True
+    batch_seconds = 0.06
     short = 0.25
 
     def __init__(self, client: Any, placement: Mapping[str, Any], width: int) -> None:

@@ -64,6 +64,8 @@ class Carrier(Protocol):
     """Whether it can take a task along behind the one whose result it needs."""
     keeps: bool
     """Whether results can stay where they were made."""
+    batch_seconds: float
+    """The work that one message should carry."""
     short: float
     """Tasks shorter than this many seconds are sent ahead, so that no worker waits for its next batch."""
 
@@ -112,6 +114,7 @@ class FuturesBackend:
         self._alone = alone
         self.chains = carrier.chains
         self.keeps = carrier.keeps
+        self.batch_seconds = carrier.batch_seconds
         self._carrier = carrier
         self._out: dict[int, Cargo] = {}
         self._landed: deque[Cargo] = deque()

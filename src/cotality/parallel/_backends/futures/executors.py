@@ -111,6 +111,7 @@ class ExecutorCarrier:
 
     chains = True
     keeps = False
+    batch_seconds = 0.02
     short = 0.01
 
     def __init__(self, executor: Executor, workers: int) -> None:

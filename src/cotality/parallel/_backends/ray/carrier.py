@@ -42,7 +42,8 @@ class RayCarrier:
 
     chains = True
     keeps = True
-    short = 0.05
+    batch_seconds = 0.06
+    short = 0.25
 
     def __init__(self, needs: Mapping[str, Any], width: int) -> None:
         # One attempt, and what is lost is not made again: no task runs twice unless the run says so.
