@@ -10,7 +10,7 @@ Workers stay warm from one call to the next. An array that is given to many call
 it is read-only.
 """
 
-# pyright: reportMissingImports=false, reportMissingModuleSource=false
+# pyright: reportMissingImports=false, reportMissingModuleSource=false, reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

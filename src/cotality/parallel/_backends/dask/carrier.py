@@ -12,6 +12,7 @@ from typing import Any
 
 import distributed
 from distributed import KilledWorker
+from distributed.client import FutureCancelledError
 
 from cotality.parallel._backends.dask.guard import PREFIX
 from cotality.parallel._backends.dask.remote import large_part, run_here, small_part
@@ -116,7 +117,7 @@ class DaskCarrier:
         which = f"this task or one of the {several} that were sent with it" if several > 1 else "this task"
         if isinstance(error, KilledWorker):
             died = WorkerDied(f"the worker {error.last_worker.address} ended while {which} was there")
-        elif isinstance(error, distributed.client.FutureCancelledError):
+        elif isinstance(error, FutureCancelledError):
             died = WorkerDied("a worker has ended and taken with it what this task needs, or what it has given")
         elif isinstance(error, TransferError):
             return error
