@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
 from time import monotonic
@@ -22,6 +23,9 @@ from cotality.parallel._backends.futures.remote import VERSION, Lent
 from cotality.parallel._data.broken import WorkerDied
 from cotality.parallel._data.task_errors import TransferError
 
+ASK_SECONDS = 1.0
+"""How long after a batch was sent the scheduler is asked where it is, if no worker has told."""
+
 
 class DaskCarrier:
     """One run's use of a cluster.
@@ -29,6 +33,7 @@ class DaskCarrier:
     Parameters:
         client: Who speaks to it.
         placement: Where its tasks may run, as ``Client.submit`` takes it.
+        threads: How many threads each worker has.
         width: How many tasks run on a machine at once.
     """
 
@@ -37,10 +42,12 @@ class DaskCarrier:
     batch_seconds = 0.06
     short = 0.25
 
-    def __init__(self, client: Any, placement: Mapping[str, Any], width: int) -> None:
+    def __init__(self, client: Any, placement: Mapping[str, Any], threads: Mapping[str, int], width: int) -> None:
         self._client = client
         self._address = str(client.scheduler.address)
         self._placement = placement
+        self._threads = threads
+        self._asked = 0.0
         self._run = uuid.uuid4().hex[:12]
         self._numbers = count()
         self._cargos: dict[str, Cargo] = {}
@@ -57,15 +64,22 @@ class DaskCarrier:
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
         name = f"{PREFIX}{self._run}-{next(self._numbers)}"
         topic = self._listen() if cargo.timed else ""
+        placement = {**self._placement, **self._away_from_busy()} if cargo.timed else self._placement
         self._cargos[name] = cargo
         submit = self._client.submit
-        future = submit(
-            run_here, VERSION, message, topic, name, *inputs, key=name, pure=False, retries=0, **self._placement
-        )
+        future = submit(run_here, VERSION, message, topic, name, *inputs, key=name, pure=False, retries=0, **placement)
         if not any(getattr(planned[1], "sealed", False) for planned in cargo.packed.sendable):
             return future
         self._reports[id(cargo)] = future
         return submit(small_part, future, key=f"{name}-told", pure=False, retries=0, priority=1)
+
+    def _away_from_busy(self) -> dict[str, Any]:
+        """Where a worker is free: Dask would let a batch wait behind one that is stuck though another one is idle."""
+        busy = Counter(cargo.worker for cargo in self._cargos.values() if cargo.began is not None)
+        free = [worker for worker, threads in self._threads.items() if busy[worker] < threads]
+        if not free or len(free) == len(self._threads):
+            return {}
+        return {"workers": free, "allow_other_workers": "workers" not in self._placement}
 
     def _listen(self) -> str:
         """From now on workers tell when they begin."""
@@ -129,7 +143,19 @@ class DaskCarrier:
         return died
 
     def began(self, cargo: Cargo) -> bool:
+        now = monotonic()
+        if cargo.began is None and now - max(cargo.sent, self._asked) > ASK_SECONDS:
+            self._asked = now
+            self._ask(now)
         return cargo.began is not None
+
+    def _ask(self, now: float) -> None:
+        """A worker that hangs tells nothing. What it was given while it had a thread to spare must have begun."""
+        for worker, keys in self._client.processing().items():
+            for key in keys if len(keys) <= self._threads.get(worker, 1) else ():
+                cargo = self._cargos.get(key)
+                if cargo is not None and cargo.began is None:
+                    cargo.worker, cargo.began = worker, now
 
     def end(self, cargo: Cargo) -> bool:
         # The scheduler would take its thread for a free one.

@@ -76,7 +76,7 @@ class DaskPool:
         available = max(1, sum(threads.values()))
         # A cluster that grows has room for more than it has workers.
         most = min(max_workers or available, available)
-        carrier = DaskCarrier(client, self._placement, max(1, available // max(1, len(hosts))))
+        carrier = DaskCarrier(client, self._placement, threads, max(1, available // max(1, len(hosts))))
         return FuturesBackend(carrier, most, alone=most == available)
 
     def _threads(self, client: Any) -> dict[str, int]:
