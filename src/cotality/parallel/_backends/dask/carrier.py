@@ -64,7 +64,7 @@ class DaskCarrier:
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
         name = f"{PREFIX}{self._run}-{next(self._numbers)}"
         topic = self._listen() if cargo.timed else ""
-        placement = {**self._placement, **self._away_from_busy()} if cargo.timed else self._placement
+        placement = self._placed(cargo, spread=not inputs) if cargo.timed else self._placement
         self._cargos[name] = cargo
         submit = self._client.submit
         future = submit(run_here, VERSION, message, topic, name, *inputs, key=name, pure=False, retries=0, **placement)
@@ -73,13 +73,22 @@ class DaskCarrier:
         self._reports[id(cargo)] = future
         return submit(small_part, future, key=f"{name}-told", pure=False, retries=0, priority=1)
 
-    def _away_from_busy(self) -> dict[str, Any]:
-        """Where a worker is free: Dask would let a batch wait behind one that is stuck though another one is idle."""
-        busy = Counter(cargo.worker for cargo in self._cargos.values() if cargo.began is not None)
+    def _placed(self, cargo: Cargo, *, spread: bool) -> Mapping[str, Any]:
+        """Where a worker is free: Dask would let a batch wait behind one that is stuck though another one is idle.
+
+        Parameters:
+            cargo: The batch.
+            spread: Whether it does not matter which of them it is, as it needs nothing that one of them has.
+        """
+        busy = Counter(other.worker for other in self._cargos.values())
         free = [worker for worker, threads in self._threads.items() if busy[worker] < threads]
-        if not free or len(free) == len(self._threads):
-            return {}
-        return {"workers": free, "allow_other_workers": "workers" not in self._placement}
+        if "workers" in self._placement or not free:
+            return self._placement
+        if spread:
+            cargo.worker = min(free, key=busy.__getitem__)
+            free = [cargo.worker]
+        # If it has gone, any other one will do.
+        return {**self._placement, "workers": free, "allow_other_workers": True}
 
     def _listen(self) -> str:
         """From now on workers tell when they begin."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distributed import get_worker
+from distributed.utils import sync
 
 from cotality.parallel._backends.futures.remote import Lent, Report, run_batch
 
@@ -22,7 +23,8 @@ def run_here(version: Sequence[Any], message: bytes, topic: str, name: str, *inp
     """
     worker = get_worker()
     if topic:
-        worker.log_event(topic, {"batch": name, "worker": worker.address})
+        # It is waited for that the scheduler knows: a worker that hangs the next moment tells nobody any more.
+        sync(worker.loop, worker.scheduler.log_event, topic=topic, msg={"batch": name, "worker": worker.address})
     return run_batch(version, message, *inputs, worker=worker.address)
 
 

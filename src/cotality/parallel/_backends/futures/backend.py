@@ -117,6 +117,8 @@ class FuturesBackend:
         self.batch_seconds = carrier.batch_seconds
         self._carrier = carrier
         self._out: dict[int, Cargo] = {}
+        self._singles: deque[Planned] = deque()
+        """Those that are sent one by one and have no place yet."""
         self._landed: deque[Cargo] = deque()
         self._endings: list[Ending] = []
         self._runaways: list[str] = []
@@ -135,20 +137,26 @@ class FuturesBackend:
 
     def room(self) -> int:
         ahead = self._alone and self._pace < self._carrier.short and not self._timed()
-        return max(0, (2 if ahead else 1) * self.workers - len(self._out))
+        return max(0, (2 if ahead else 1) * self.workers - len(self._out) - len(self._singles))
 
     def idle(self) -> int:
         """How many workers have nothing to do."""
-        return max(0, self.workers - len(self._out))
+        return max(0, self.workers - len(self._out) - len(self._singles))
 
     def _timed(self) -> bool:
         return self._belonging is not None and self._belonging.timed()
 
     def submit(self, batch: Sequence[Planned]) -> None:
-        # Which task of a batch runs is not known here. So where it matters each is one.
-        timed = self._timed()
-        for part in [[planned] for planned in batch] if timed else [batch]:
-            self._send(part, timed=timed)
+        if self._timed():
+            # Which task of a batch runs is not known here. So where it matters each is one, and none waits out there.
+            self._singles.extend(batch)
+            self._send_singles()
+        else:
+            self._send(batch, timed=False)
+
+    def _send_singles(self) -> None:
+        while self._singles and len(self._out) < self.workers:
+            self._send([self._singles.popleft()], timed=True)
 
     def _send(self, batch: Sequence[Planned], *, timed: bool) -> None:
         now = monotonic()
@@ -222,6 +230,7 @@ class FuturesBackend:
             else:
                 self._give_up(cargo, self._carrier.failed(cargo, arrived), now)
             cargo.empty()
+        self._send_singles()
 
     def _give_up(self, cargo: Cargo, failure: BaseException, now: float) -> None:
         """Nothing has come of a batch."""
@@ -287,6 +296,7 @@ class FuturesBackend:
         self._gate.open()
 
     def close(self) -> None:
+        self._singles.clear()
         out, self._out = self._out, {}
         for cargo in out.values():
             self._carrier.drop(cargo)
