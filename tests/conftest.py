@@ -1,13 +1,20 @@
-"""Clusters that the whole session shares, started when a test first asks for them."""
+"""What holds for all tests; and clusters that they share, started when one first asks for them."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.clusters.local import dask_client, ray_cluster
+
+
+def pytest_configure() -> None:
+    # A shell that starts the tests in the background has them ignore interrupts, and every program that they start
+    # would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from tests.benchmarks import gauges, graph_engines, graph_peers, peers, work
 from tests.benchmarks.case import PER_TASK, PER_TASK_COUNT, SEED, WORKERS, Case, Figure, Figures, Scale, per_task
 from tests.benchmarks.graph_cases import GRAPH_CASES
 from tests.benchmarks.peers import Peer, PoolPeer
+from tests.benchmarks.watched_peers import WATCHED
 
 
 def _warm(peer: PoolPeer) -> PoolPeer:
@@ -318,6 +319,13 @@ CASES: tuple[Case, ...] = (
         import_time,
         rounds=(3, 1),
         by_library=True,
+    ),
+    Case(
+        "watched",
+        "being told of 100,000 tasks that do nothing, 2 threads",
+        WATCHED,
+        (PER_TASK, PER_TASK_COUNT),
+        overhead,
     ),
     *GRAPH_CASES,
     Case(

@@ -193,3 +193,52 @@ def test_draw(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == 'flowchart LR\n    n0["map of half"]\n'
     assert call(folder, "draw", "nightly:flow", "--format", "dot").stdout.startswith("digraph {")
+
+
+def test_a_run_is_told_as_a_page_however_it_ends(folder: Path) -> None:
+    ended = call(folder, "run", "nightly:flow", "--param", "fails=yes", "--report", "run.html", "--save", "run.json")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    page = (folder / "run.html").read_text()
+    assert "1 × ValueError" in page
+    assert call(folder, "report", "run.json", "-o", "again.html").returncode == 0
+    assert (folder / "again.html").read_text() == page
+    assert call(folder, "compare", "run.json", "run.json", "-o", "two.html").returncode == 0
+    assert "two runs" in (folder / "two.html").read_text()
+
+
+def test_a_page_of_a_run_that_was_interrupted(folder: Path) -> None:
+    command = [sys.executable, "-m", "cotality.workflow", "run", "nightly:endless", "--report", "run.html"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asleep\n"
+        os.kill(process.pid, signal.SIGINT)
+        _out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert "cancelled" in (folder / "run.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nightly:ready", "--report", "no/where.html"], "no/where.html can not be written"),
+        (["run", "nightly:ready", "--save", "jobs"], "jobs can not be written"),
+        (["report", "nothing.json", "-o", "run.html"], "nothing.json: No such file or directory"),
+        (["report", "nightly.py", "-o", "run.html"], "nightly.py is no run that was saved"),
+        (["report", "nightly.py", "-o", "no/where.html"], "no/where.html can not be written"),
+        (["compare", "nightly.py", "nightly.py", "-o", "two.html"], "nightly.py is no run that was saved"),
+    ],
+)
+def test_pages_that_can_not_be_made(folder: Path, arguments: list[str], message: str) -> None:
+    ended = call(folder, *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {message}")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == "", "it was said before anything ran"
+
+
+def test_what_a_page_needs_is_said_before_anything_runs(folder: Path) -> None:
+    (folder / "jinja2.py").write_text("raise ImportError('it is not there')")
+    ended = call(folder, "run", "nightly:flow", "--report", "run.html")
+    assert ended.returncode == 2
+    assert ended.stderr == 'error: a report needs jinja2: pip install "cotality-workflow[report]"\n'
+    assert not (folder / "said").exists()

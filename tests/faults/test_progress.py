@@ -16,6 +16,8 @@ from textwrap import dedent
 
 import pyte
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 COLUMNS, LINES = 100, 30
 SECONDS = 60
@@ -159,3 +161,48 @@ def test_worker_processes_draw_nothing_over_each_other(tmp_path: Path) -> None:
     assert len(lines) == 5
     assert all(line.startswith("10/10 tasks, ") for line in lines[:4])
     assert lines[4] == "over"
+
+
+NOTEBOOK = """
+from cotality.core.utils.process import Task, execute_tasks_in_parallel as execute
+from cotality.workflow import Workflow, task
+
+@task(backend="processes")
+def square(number: int) -> int:
+    print("from task", number) if number == 7 else None
+    return number * number
+
+@task
+async def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+flow = Workflow("cells", max_workers=2)
+whole = flow.add(total(flow.map(square, range(40)).outputs))
+"""
+
+
+def test_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kernel of this environment, whatever else the machine has.
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    cells = [
+        NOTEBOOK,
+        "flow.run(progress=True)[whole]",
+        "(await flow.arun(progress=True))[whole]",
+        "execute([Task(lambda n: n + 1, {'n': n}) for n in range(5)], use_processes=True, progress=True)",
+    ]
+    book = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    NotebookClient(book, timeout=SECONDS).execute()
+    for cell in book.cells[1:3]:
+        shown, printed, result = cell.outputs
+        # One output, however often it was drawn.
+        assert shown.output_type == "display_data"
+        whole, *parts = shown.data["text/plain"].splitlines()
+        assert whole.startswith("cells")
+        assert "━ 41/41" in whole
+        assert ["40/40" in part for part in parts if "square" in part] == [True]
+        assert "41/41" in shown.data["text/html"]
+        assert printed.text == "from task 7\n"
+        assert result.data["text/plain"] == "20540"
+    shown, result = book.cells[3].outputs
+    assert "━ 5/5" in shown.data["text/plain"]
+    assert result.data["text/plain"] == "[1, 2, 3, 4, 5]"

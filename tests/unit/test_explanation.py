@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 from cotality.parallel import ProcessExecutor
@@ -43,7 +44,7 @@ def test_where_how_wide_and_how_long() -> None:
     assert {where: dict(names) for where, names in told.places.items()} == {
         "processes": {"load": 10, "total": 2},
         "threads": {"load": 1},
-        "asyncio": {"fetch": 1},
+        "asyncio": {"fetch": 3},
     }
     assert told.widths == [13, 2]
     assert told.problems == []
@@ -59,6 +60,78 @@ def test_what_can_not_be_sent_is_named_with_its_path_and_not_with_its_value() ->
     assert problem == "load can not be sent to a process: its argument part['settings'][1] (of type lock)"
     assert "s3cret" not in str(flow.explain())
     assert flow.explain(backend="threads").problems == []
+
+
+def test_a_function_that_can_not_be_sent() -> None:
+    lock = threading.Lock()
+
+    @task(backend="processes")
+    def locked(number: int) -> int:
+        with lock:
+            return number
+
+    flow = Workflow("locks")
+    flow.map(locked, range(1000))
+    (problem,) = flow.explain().problems
+    assert problem.endswith("locked can not be sent to a process: its function.lock (of type lock)")
+
+
+def test_maps_of_lists_that_are_there_are_looked_into() -> None:
+    api = Limit("api", per_second=10)
+    flow = Workflow("maps", backend="processes")
+    flow.map(fetch.options(limits=[api], backend="processes"), range(1001))
+    numbers: list[Any] = [1, "two", 3]
+    flow.map(fetch, numbers)
+    flow.map(load, [threading.Lock()])
+    flow.map(fetch, (number for number in (1, 2)))
+    told = flow.explain()
+    assert {where: dict(names) for where, names in told.places.items()} == {
+        "processes": {"fetch": 1001, "load": 1},
+        "asyncio": {"fetch": 2},
+    }
+    refused, locked = told.problems
+    assert refused.startswith("the map of fetch: item 1: ")
+    assert "two" not in refused
+    assert locked.startswith("load can not be sent to a process: its argument part")
+    assert told.remarks == [
+        "how many tasks the map of fetch makes is known only in the run",
+        "the limit api lets 1,001 tasks start within 100 s at best",
+    ]
+    assert calls == []
+
+
+def test_lists_of_different_lengths() -> None:
+    @task
+    def add(left: int, right: int) -> int:
+        return left + right
+
+    flow = Workflow("uneven")
+    flow.map(add, [1, 2], [1, 2, 3])
+    (problem,) = flow.explain().problems
+    assert problem.endswith("add: its lists are of different lengths (2, 3)")
+
+
+def test_seconds_by_earlier_runs() -> None:
+    @task
+    def slow(number: int) -> int:
+        time.sleep(0.002)
+        return number
+
+    @task
+    def slower(numbers: list[int]) -> int:
+        time.sleep(0.02)
+        return sum(numbers)
+
+    flow = Workflow("timed")
+    flow.add(slower(flow.map(slow, range(40)).outputs))
+    assert flow.explain().seconds is None
+    flow.run()
+    seconds = flow.explain().seconds
+    assert seconds is not None
+    longest, all_ = seconds
+    assert 0.022 <= longest < all_
+    assert all_ >= 0.1
+    assert f"by earlier runs: {all_:.3g} s of work, {longest:.3g} s one after another" in str(flow.explain())
 
 
 def test_a_pool_has_workers_of_its_own() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
-from time import monotonic
+from sys import is_finalizing
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from cotality.parallel._backends.choose import choose_pool
@@ -15,19 +17,22 @@ from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
-from cotality.parallel._data.row import Row
+from cotality.parallel._data.row import EarlierAttempt, Row
 from cotality.parallel._data.task import Task
 from cotality.parallel._data.task_errors import RunCancelled, RunError, RunTimeout, UnknownTask
 from cotality.parallel._loop import Feed, Loop
 from cotality.parallel._observers.attend import attend, new_identity
 from cotality.parallel._observers.audience import Audience
 from cotality.parallel._scheduling.delivery import Delivery
+from cotality.parallel._scheduling.expansion import NOT_BEGUN
 from cotality.parallel._scheduling.graph import is_counted
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.graph_survey import GraphSurvey
 from cotality.parallel._scheduling.lanes import LaneName
+from cotality.parallel._scheduling.needs import all_needs
 from cotality.parallel._scheduling.ranks import Durations
 from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCEEDED
+from cotality.parallel._scheduling.survey import name_of_lane
 
 if TYPE_CHECKING:
     import asyncio
@@ -76,6 +81,8 @@ class LaneFeed(Feed):
         return endings
 
 
+MEASURED_SECONDS = 0.1
+"""A shorter run is not asked how much memory its workers have had: that would be seen in its time."""
 FIRST_WINDOW = 16
 """How many items of a map are made into tasks before it is known where they run."""
 
@@ -143,8 +150,11 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
-        self.began = monotonic()
+        self.began, self.began_at = monotonic(), time()
         self.ended: float | None = None
+        self.memory: dict[str, int] = {}
+        """The most bytes of memory that each worker process has had since it was started, where the system tells, and
+        where the run was long enough to be asked about it."""
 
     # Where tasks run -------------------------------------------------------------------------------------------------
 
@@ -241,6 +251,22 @@ class Execution(Loop):
             return "timed out" if isinstance(self.plan.failure, TimeoutError) else "cancelled"
         return "failed" if self.plan.failures else "succeeded"
 
+    def close(self) -> None:
+        try:
+            self._take_peaks()
+        finally:
+            super().close()
+
+    def _take_peaks(self) -> None:
+        """Ask workers how much memory they have had, as long as they are ours."""
+        if is_finalizing() or monotonic() - self.began < MEASURED_SECONDS:
+            # A program that ends in the middle of a run has no one left who could ask, nor files to be opened.
+            return
+        for feed in self._feeds:
+            peaks: Callable[[], dict[str, int]] | None = getattr(feed.backend, "peaks", None)
+            if peaks is not None:
+                self.memory.update(peaks())
+
     def put_away(self) -> None:
         if not self.plan.done:
             self.plan.stop(RunCancelled("the run was left before it was over"))
@@ -278,11 +304,13 @@ class Execution(Loop):
         return [
             graph.records.outcome(item, graph.nodes[item], value)
             for item, value in zip(expansion.items, values, strict=False)
+            if item != NOT_BEGUN
         ]
 
     def rows(self) -> Iterator[Row]:
         """What is known of each task that has ended, as plain data."""
         graph, records = self.plan.graph, self.plan.records
+        needs = all_needs(graph, self.plan.maps)
         for ticket, node in enumerate(graph.nodes):
             if records.state[ticket] == PENDING or not is_counted(node):
                 continue
@@ -290,7 +318,35 @@ class Execution(Loop):
             times = (records.ready[ticket], records.began[ticket], records.ended[ticket])
             ready, start, end = (None if at == NEVER else at - self.began for at in times)
             facts = (outcome.attempts, outcome.worker, ready, start, end, outcome.reason, outcome.first_cause)
-            yield Row(ticket, outcome.name, outcome.state, *facts, graph.inputs_of(ticket))
+            yield Row(
+                ticket,
+                outcome.name,
+                outcome.state,
+                *facts,
+                graph.inputs_of(ticket),
+                needs[ticket],
+                self._earlier(ticket),
+            )
+
+    def _earlier(self, ticket: int) -> tuple[EarlierAttempt, ...]:
+        """The attempts of a task before its last one."""
+        records, began = self.plan.records, self.began
+        return tuple(
+            replace(each, start=each.start - began, end=each.end - began)
+            for each in records.earlier.get(ticket, ())
+            # A run that is over before the next attempt has begun leaves this one as the last.
+            if each.start != records.began[ticket]
+        )
+
+    def joints(self) -> dict[int, tuple[int, ...]]:
+        """What is no task and only joins some, maps and gatherings, with the tickets of what it needed."""
+        graph = self.plan.graph
+        needs = all_needs(graph, self.plan.maps)
+        return {ticket: needs[ticket] for ticket, node in enumerate(graph.nodes) if not is_counted(node)}
+
+    def backends(self) -> list[str]:
+        """The names of the backends that its tasks named."""
+        return [name_of_lane(name) for name in self.plan.lanes]
 
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state."""

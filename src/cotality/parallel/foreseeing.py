@@ -6,12 +6,14 @@ somebody asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cotality.parallel._data.capabilities import Capabilities
 from cotality.parallel._execution import lane_for
 
 __all__ = [
+    "can_send",
     "capabilities_of",
     "culprit",
     "default_workers",
@@ -57,6 +59,19 @@ def capabilities_of(backend: Any) -> Capabilities | None:
     from cotality.parallel._backends.choose import choose_pool
 
     return getattr(choose_pool(backend), "capabilities", None)
+
+
+def can_send(function: Callable[..., Any]) -> bool:
+    """Whether a function can be sent to a process."""
+    from cotality.parallel._backends.processes.codec import dump_function
+
+    try:
+        message = dump_function(function, by_value=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return False
+    return message is not None or pickled_size(function) is not None
 
 
 def pickled_size(value: object) -> int | None:

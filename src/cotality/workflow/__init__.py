@@ -14,9 +14,11 @@ from cotality.parallel import (
     configure_logging,
 )
 from cotality.parallel import errors as errors
+from cotality.workflow._compare import compare
 from cotality.workflow._drawing import Drawing
 from cotality.workflow._explanation import Explanation
 from cotality.workflow._factory import TaskFactory, task
+from cotality.workflow._record import RunRecord
 from cotality.workflow._run import Run
 from cotality.workflow._streams import AsyncStream, Stream
 from cotality.workflow._workflow import Workflow
@@ -33,16 +35,18 @@ __all__ = [
     "Progress",
     "RetryPolicy",
     "Run",
+    "RunRecord",
     "Stream",
     "Task",
     "TaskFactory",
     "TaskOptions",
     "Workflow",
     "WorkflowOptions",
+    "compare",
     "configure_logging",
     "errors",
     "task",
 ]
 
-for _public in (AsyncStream, Drawing, Explanation, Run, Stream, TaskFactory, Workflow, task):
+for _public in (AsyncStream, Drawing, Explanation, Run, RunRecord, Stream, TaskFactory, Workflow, compare, task):
     _public.__module__ = __name__

@@ -1,4 +1,4 @@
-"""The command line: runs, explains and draws a workflow that a module holds, for a shell, a cron job, a container."""
+"""The command line: runs, explains, draws and reports on a workflow, for a shell, a cron job, a container."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from cotality.parallel.building import hints_of
+from cotality.workflow._exits import (
+    CANCELLED,
+    FAILED,
+    INTERRUPTED,
+    SUCCEEDED,
+    TIMED_OUT,
+    UNUSABLE,
+    Unusable,
+)
+from cotality.workflow._pages import add_pages, check_pages, keep
 from cotality.workflow._workflow import Workflow
-
-SUCCEEDED, FAILED, UNUSABLE, TIMED_OUT, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 BACKENDS = ("threads", "processes", "serial", "asyncio", "interpreters", "dask", "ray")
 _DESCRIPTION = """\
@@ -30,10 +38,6 @@ exit codes:
   4    the run was cancelled
   130  interrupted by Ctrl-C
 """
-
-
-class Unusable(Exception):
-    """What the user has given can not be used, and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,8 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--backend", choices=BACKENDS, help="where tasks run")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
     run.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
+    run.add_argument("--report", type=Path, metavar="FILE", help="write a page that tells how it went, however it ends")
+    run.add_argument("--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare")
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
     draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    add_pages(commands)
     return parser
 
 
@@ -97,14 +104,18 @@ def _command(
 
 
 def _run(given: argparse.Namespace) -> int:
+    check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
         stream = flow.stream(raise_failures=False, progress=given.progress, **_options(given))
     except (TypeError, ValueError) as error:
         raise Unusable(str(error)) from None
-    with stream:
-        for _outcome in stream:
-            pass
+    try:
+        with stream:
+            for _outcome in stream:
+                pass
+    finally:
+        keep(stream.run, given.report, given.save)
     print(stream.run.summary())
     return {"succeeded": SUCCEEDED, "timed out": TIMED_OUT, "cancelled": CANCELLED}.get(stream.run.state, FAILED)
 
@@ -124,7 +135,7 @@ def _draw(given: argparse.Namespace) -> int:
     try:
         drawing = flow.draw()
         print(drawing.svg() if given.format == "svg" else drawing.dot if given.format == "dot" else drawing.mermaid)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         raise Unusable(str(error)) from None
     return SUCCEEDED
 

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from cotality.parallel import Capabilities, Limit, Mapped, Task
-from cotality.parallel.building import is_gathering, needs_of
-from cotality.parallel.foreseeing import capabilities_of, culprit, default_workers, lane_for, pickled_size, usable_cpus
+from cotality.parallel.building import Durations, is_gathering, needs_of
+from cotality.parallel.foreseeing import (
+    can_send,
+    capabilities_of,
+    culprit,
+    default_workers,
+    lane_for,
+    pickled_size,
+    usable_cpus,
+)
+from cotality.workflow._foresight import Foreseen, foresee
 
 MOST_PICKLED = 100
 """Of how many tasks of one name the arguments are pickled, to see whether they can be and how large they are."""
@@ -18,13 +27,16 @@ class Explanation:
     """What a run of a workflow would do, as ``Workflow.explain`` tells it; ``print`` shows it.
 
     Attributes:
-        tasks: How many tasks there are; those that maps will make are not known yet.
+        tasks: How many tasks there are, without those that maps will make.
         maps: How many maps.
-        places: How many tasks of each name run on each backend.
+        places: How many tasks of each name run on each backend, with those that maps will make as far as their lists
+            are known.
         widths: How many tasks could run at once at each step, if there were workers enough; the longest path through
             the workflow has as many tasks as there are steps.
         sizes: The bytes of the largest arguments of each name, of tasks that are sent somewhere.
         workers: How many workers the workflow's own backend has; None for a pool, which only itself knows.
+        seconds: How long the tasks on the longest path and all tasks together take, by what earlier runs of the same
+            workflow have shown; None as long as that is not known of all.
         problems: What will fail, or can not go well, a line each.
         remarks: What is good to know.
 
@@ -48,28 +60,50 @@ class Explanation:
         backend: Any,
         max_workers: int | None,
         timeout: float | None,
+        durations: Durations,
     ) -> None:
         self.name = name
+        self._backend = backend
         tasks = [node for node in nodes if isinstance(node, Task) and not is_gathering(node)]
-        self.tasks, self.maps = len(tasks), sum(isinstance(node, Mapped) for node in nodes)
+        mapped = {node: foresee(node, MOST_PICKLED) for node in nodes if isinstance(node, Mapped)}
+        self.tasks, self.maps = len(tasks), len(mapped)
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
         self.widths = _widths(nodes)
         self.sizes: dict[str, int] = {}
         self.workers = max_workers or default_workers(backend)
         self.problems: list[str] = []
         self.remarks: list[str] = []
-        looked_at: Counter[str] = Counter()
+        self._looked_at: Counter[str] = Counter()
         for task in tasks:
-            place = lane_for(task, backend)
-            where = place if isinstance(place, str) else type(place).__name__
-            self.places[where][task.name] += 1
-            able = self._look_at_place(where, place, task)
-            if able is not None and not able.shares_objects and looked_at[task.name] < MOST_PICKLED:
-                looked_at[task.name] += 1
-                self._look_at_arguments(task)
-        self._look_at_limits(tasks, timeout)
+            self._look_at(task)
+        for node, foreseen in mapped.items():
+            self._look_at_map(node, foreseen)
+        firsts = [(foreseen.tasks[0], foreseen.number or 0) for foreseen in mapped.values() if foreseen.tasks]
+        self._look_at_limits([*((task, 1) for task in tasks), *firsts], timeout)
+        self.seconds = _seconds(nodes, mapped, durations)
         if backend == "processes" and (self.workers or 0) > usable_cpus():
             self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
+
+    def _look_at(self, task: Task[Any], number: int = 1) -> None:
+        place = lane_for(task, self._backend)
+        where = place if isinstance(place, str) else type(place).__name__
+        self.places[where][task.name] += number
+        able = self._look_at_place(where, place, task)
+        if able is not None and not able.shares_objects and self._looked_at[task.name] < MOST_PICKLED:
+            self._looked_at[task.name] += 1
+            if not can_send(task.callback_function):
+                self._add_problem(
+                    f"{task.name} can not be sent to a process: {culprit(task.callback_function, 'its function')}"
+                )
+            self._look_at_arguments(task)
+
+    def _look_at_map(self, mapped: Mapped[Any], foreseen: Foreseen) -> None:
+        for problem in foreseen.problems:
+            self._add_problem(f"the {mapped.name}: {problem}")
+        for place, task in enumerate(foreseen.tasks):
+            self._look_at(task, 1 if place else 1 + foreseen.more)
+        if foreseen.number is None and not foreseen.problems:
+            self.remarks.append(f"how many tasks the {mapped.name} makes is known only in the run")
 
     def _look_at_place(self, where: str, place: Any, task: Task[Any]) -> Capabilities | None:
         """What the place of a task can do; says so if the task asks for more."""
@@ -99,8 +133,10 @@ class Explanation:
                 size += bytes_
         self.sizes[task.name] = max(size, self.sizes.get(task.name, 0))
 
-    def _look_at_limits(self, tasks: Sequence[Task[Any]], timeout: float | None) -> None:
-        used: Counter[Limit] = Counter(limit for task in tasks for limit in task.options.limits)
+    def _look_at_limits(self, tasks: Sequence[tuple[Task[Any], int]], timeout: float | None) -> None:
+        used: Counter[Limit] = Counter()
+        for task, count in tasks:
+            used.update(dict.fromkeys(task.options.limits, count))
         for limit, number in used.items():
             if limit.per_second is None:
                 continue
@@ -122,6 +158,9 @@ class Explanation:
             f"{self.name}: {self.tasks:,} task{'s' * (self.tasks != 1)}{maps}, "
             f"at most {max(self.widths, default=0):,} at once, {len(self.widths):,} one after another{workers}"
         ]
+        if self.seconds is not None:
+            longest, all_ = self.seconds
+            lines.append(f"  by earlier runs: {all_:.3g} s of work, {longest:.3g} s one after another")
         for where, names in self.places.items():
             lines.append(f"  {where}")
             lines += [f"    {name} × {number:,}{self._size(name)}" for name, number in names.items()]
@@ -145,3 +184,25 @@ def _widths(nodes: Sequence[Task[Any] | Mapped[Any]]) -> list[int]:
         steps[node] = step if is_gathering(node) else step + 1
     widths = Counter(step for node, step in steps.items() if not is_gathering(node))
     return [widths[step] for step in range(len(widths))]
+
+
+def _seconds(
+    nodes: Sequence[Task[Any] | Mapped[Any]], mapped: dict[Mapped[Any], Foreseen], durations: Durations
+) -> tuple[float, float] | None:
+    """The seconds of the tasks on the longest path and of all tasks; None unless something is known of each."""
+    longest: dict[Any, float] = {}
+    all_ = 0.0
+    for node in nodes:
+        own, number = 0.0, 1
+        if isinstance(node, Mapped):
+            foreseen = mapped[node]
+            if foreseen.number is None or not all(map(durations.know, foreseen.tasks)):
+                return None
+            own, number = max(map(durations.expected, foreseen.tasks), default=0.0), foreseen.number
+        elif not is_gathering(node):
+            if not durations.know(node):
+                return None
+            own = durations.expected(node)
+        longest[node] = own + max((longest[need] for need in needs_of(node)), default=0.0)
+        all_ += own * number
+    return (max(longest.values()), all_) if all_ else None

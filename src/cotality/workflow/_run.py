@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, overload
 from cotality.parallel import Mapped, Outcome, Reference, Task
 from cotality.parallel.building import Execution, trace_of
 from cotality.parallel.errors import ReferenceMisuse, ResultNotKept, RunError, UnknownTask, WorkflowFailed
+from cotality.workflow._record import RunRecord
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -170,7 +171,8 @@ class Run:
         Returns:
             ``run``, ``workflow``, ``task``, ``index``, ``state``, ``attempts``, ``worker``, ``ready``, ``start`` and
             ``end`` (seconds since the run began; None for what never was), ``error`` in one line, ``first_cause``, and
-            ``inputs``, the indices of those whose results it took. No argument and no result.
+            ``inputs``, the indices of those whose results it took, ``needs``, those of all that it waited for (maps are
+            among them), and ``earlier``, its attempts before the last one. No argument and no result.
 
         Example:
             >>> from cotality.workflow import Workflow, task
@@ -198,6 +200,44 @@ class Run:
 
         with open(path, "w", encoding="utf-8") as file:
             json.dump(trace_of(f"{self.workflow} {self.id}", self._execution.rows()), file)
+
+    def record(self) -> RunRecord:
+        """All that is known of the run as plain data, without arguments and results: what a report is made of.
+
+        Raises:
+            RuntimeError: the run is not over.
+        """
+        if self._execution.ended is None:
+            raise RuntimeError(f"run {self.id} of {self.workflow!r} is not over: there is no record of it yet")
+        # Only who wants one pays for importing it.
+        from cotality.workflow._report.recorded import record_of
+
+        return record_of(self._execution)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the record of the run as JSON, of which a report can be made later; ``RunRecord.load`` reads it.
+
+        Parameters:
+            path: The file, which is replaced.
+
+        Raises:
+            RuntimeError: the run is not over.
+            OSError: it can not be written.
+        """
+        self.record().save(path)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a page that tells how the run went: one file of HTML, which needs no network.
+
+        Parameters:
+            path: The file, which is replaced.
+
+        Raises:
+            ImportError: jinja2 is missing; the extra ``report`` installs it.
+            RuntimeError: the run is not over.
+            OSError: it can not be written.
+        """
+        self.record().report(path)
 
     def summary(self) -> str:
         """How it went, in a few lines: what ran, how long it took, and what failed."""

@@ -270,7 +270,8 @@ class Workflow:
         """
         settings = self._settings(options)
         backend = settings.get("backend", "threads")
-        return Explanation(self.name, self._ordered(), backend, settings.get("max_workers"), settings.get("timeout"))
+        workers, timeout = settings.get("max_workers"), settings.get("timeout")
+        return Explanation(self.name, self._ordered(), backend, workers, timeout, self._durations)
 
     def __reduce__(self) -> Any:
         # Flat, whatever waits for what: a chain of tasks may be long.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 present: Final[ContextVar[Callable[[], CurrentTask | None]]] = ContextVar("cotality_present")
 """Finds out what runs now. A thread sets it once, not for each task: that would cost a tenth of a small one."""
 
-Mark: TypeAlias = Callable[[CurrentTask | None], None]
+Mark: TypeAlias = Callable[[Planned, Belonging], None]
 """Lets structlog know of a task, in the present context."""
 
 
@@ -45,7 +45,7 @@ def context_of(planned: Planned, belonging: Belonging | None, mark: Mark | None,
         task = belonging.task(planned)
         context.run(present.set, lambda: task)
         if mark is not None:
-            context.run(mark, task)
+            context.run(mark, planned, belonging)
     return context
 
 
@@ -89,11 +89,18 @@ def structlog_mark() -> Mark | None:
     scratch = Context()
     scratch.run(structlog.contextvars.bind_contextvars, **dict.fromkeys(FIELDS))
     variables = {variable.name.removeprefix("structlog_"): variable for variable in scratch}
+    run, workflow, name, index, attempt = (variables[field] for field in FIELDS)
+    set_name, set_index, set_attempt = name.set, index.set, attempt.set
 
-    def mark(task: CurrentTask | None) -> None:
-        for field, value in facts_of(task).items():
-            if value is not None:
-                variables[field].set(value)
+    def mark(planned: Planned, belonging: Belonging) -> None:
+        ticket, call = planned
+        if run.get(None) != belonging.run.id:
+            run.set(belonging.run.id)
+            if belonging.run.workflow is not None:
+                workflow.set(belonging.run.workflow)
+        set_name(call.name)
+        set_index(ticket)
+        set_attempt(belonging.attempt_of(ticket))
 
     return mark
 

@@ -83,15 +83,17 @@ class _Member:
         self.interrupted: Planned | None = None
         """What it still runs though somebody has reported for it."""
 
-    def task(self) -> CurrentTask | None:
+    def planned(self) -> Planned | None:
         """What it runs now."""
         try:
-            planned = self.current[-1]
+            return self.current[-1]
         except IndexError:
-            if self.interrupted is None:
-                return None
-            planned = self.interrupted
-        return None if self.belonging is None else self.belonging.task(planned)
+            return self.interrupted
+
+    def task(self) -> CurrentTask | None:
+        """The same, as who asks is told."""
+        planned = self.planned()
+        return None if planned is None or self.belonging is None else self.belonging.task(planned)
 
 
 class ThreadBackend:
@@ -297,5 +299,7 @@ class ThreadBackend:
 def _marked(context: Context, member: _Member, mark: Mark) -> Context:
     """A context for one task."""
     copy = context.copy()
-    copy.run(mark, member.task())
+    planned = member.planned()
+    if planned is not None and member.belonging is not None:
+        copy.run(mark, planned, member.belonging)
     return copy

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """An attempt that was followed by another one, with times in seconds since the run began.
+
+    Parameters:
+        start: When it began.
+        end: When it ended.
+        worker: Where it ran.
+        state: How it ended.
+        error: Why, in one line.
+    """
+
+    start: float
+    end: float
+    worker: str | None
+    state: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +41,9 @@ class Row:
         error: Why it did not succeed, in one line; empty if it did.
         first_cause: The name of the task whose failure made this one be skipped.
         inputs: The places of those whose results it took.
+        needs: The places of all that it waited for: those, what it only came after, and for an item of a map what the
+            map goes through. Among them are maps and gatherings, which are no tasks and so have no row of their own.
+        earlier: The attempts before the last one.
     """
 
     index: int
@@ -35,7 +57,10 @@ class Row:
     error: str
     first_cause: str | None
     inputs: tuple[int, ...]
+    needs: tuple[int, ...] = ()
+    earlier: tuple[EarlierAttempt, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """All of it, by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return {**facts, "earlier": [asdict(each) for each in self.earlier]}

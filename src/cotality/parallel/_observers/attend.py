@@ -30,13 +30,15 @@ def attend(run: Identity, observers: Sequence[Observer] = (), progress: Any = No
     """
     check_observers(observers)
     watchers: list[Watcher] = []
-    log, wants_each = log_observer()
+    log = log_observer()
     if log is not None or observers:
         # Only who listens pays for importing it.
         from cotality.parallel._observers.chronicle import Chronicle
 
         if log is not None:
-            watchers.append(Chronicle(log, wants_each=wants_each))
+            # A list or a stream has nothing but items.
+            wants_tasks = run.workflow is not None and log.wants_tasks
+            watchers.append(Chronicle(log, wants_tasks=wants_tasks, wants_items=log.wants_items))
         watchers += [Chronicle(observer) for observer in observers]
     if progress is not None and progress is not False:
         from cotality.parallel._observers.progress.choose import progress_watcher

@@ -19,12 +19,14 @@ class Chronicle:
 
     Parameters:
         observer: Who is told.
-        wants_each: Whether it is told of tasks that have finished, or were cancelled, of which there are many.
+        wants_tasks: Whether it is told of each task of a workflow that has finished or was cancelled.
+        wants_items: Whether it is told of each item of a map, a list or a stream that has; there may be a million.
     """
 
-    def __init__(self, observer: Observer, *, wants_each: bool = True) -> None:
+    def __init__(self, observer: Observer, *, wants_tasks: bool = True, wants_items: bool = True) -> None:
         self.observer = observer
-        self.wants_each = wants_each
+        self.wants_each = wants_tasks or wants_items
+        self._wants_items = wants_items
         self.accompanies: bool = callable(getattr(observer, "accompany", None))
         self._attempts: dict[int, int] = {}
         """Which attempt of a task is the next, for those that have failed before."""
@@ -77,8 +79,9 @@ class Chronicle:
 
     def _finished(self, endings: Sequence[Ending], told: set[int]) -> Iterator[Event]:
         (run, workflow), subject, offset, attempts = self._run, self._subject, self._offset, self._attempts
+        wants_items = self._wants_items
         for (ticket, call), failure, _value, started, ended, worker in endings:
-            if failure is None and ticket not in told:
+            if failure is None and ticket not in told and (wants_items or not subject.is_item(ticket)):
                 ready = subject.ready_at(ticket)
                 yield Event(
                     "task.finished",

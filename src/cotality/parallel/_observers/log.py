@@ -61,15 +61,10 @@ def warn(event: str, message: str, **facts: Any) -> None:
         sink(level, event, message, {key: shown(str(fact)) for key, fact in facts.items()}, None)
 
 
-def log_observer() -> tuple[LogObserver | None, bool]:
-    """Who logs the events of a run, if anybody listens, and whether that is of each task."""
+def log_observer() -> LogObserver | None:
+    """Who logs the events of a run, if anybody listens."""
     sink = _sink()
-    if sink is None:
-        return None, False
-    observer = LogObserver(sink)
-    return observer, any(
-        observer.logs(kinds[name]) for kinds in (levels, item_levels) for name in ("task.finished", "task.cancelled")
-    )
+    return None if sink is None else LogObserver(sink)
 
 
 class LogObserver:
@@ -92,6 +87,16 @@ class LogObserver:
     def logs(self, level: int | None) -> bool:
         """Whether anybody listens to what is as serious as this."""
         return level is not None and self._on.get(level, True)
+
+    @property
+    def wants_tasks(self) -> bool:
+        """Whether anybody listens to each task of a workflow that has finished or was cancelled."""
+        return self.logs(levels["task.finished"]) or self.logs(levels["task.cancelled"])
+
+    @property
+    def wants_items(self) -> bool:
+        """Whether anybody listens to each item of a map, a list or a stream that has."""
+        return self.logs(item_levels["task.finished"]) or self.logs(item_levels["task.cancelled"])
 
 
 _TRACED: Final = frozenset({"task.failed", "task.timed_out"})

@@ -100,7 +100,10 @@ class Calls:
 
 def _is_plainly_wired(task: Task[Any]) -> bool:
     """Whether every wire is an argument of its own and stands for a whole result."""
-    return all(type(template) is Wire and not template.path and template.kind == VALUE for _, template in task.wiring())
+    for _place, template in task.wired or task.wiring():
+        if type(template) is not Wire or template.path or template.kind != VALUE:
+            return False
+    return True
 
 
 NO_VALUES: Final = frozenset({Task, Mapped, Reference})

@@ -9,8 +9,9 @@ from typing import Any
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
+from cotality.parallel._scheduling.expansion import NOT_BEGUN, Expansion
 from cotality.parallel._scheduling.graph import Graph
-from cotality.parallel._scheduling.maps import Expansion, Maps
+from cotality.parallel._scheduling.maps import Maps
 from cotality.parallel._scheduling.records import DROPPED, PENDING
 
 
@@ -53,7 +54,7 @@ class Delivery:
             expansion = maps.by_ticket.get(ticket)
             if expansion is not None:
                 items = expansion.items
-                while self._item < len(items) and state[items[self._item]] != PENDING:
+                while self._item < len(items) and self._has_ended(items[self._item], state):
                     outcomes.append(self._hand_out(items[self._item], expansion, graph, maps))
                     self._item += 1
                 if self._item < len(items):
@@ -65,6 +66,10 @@ class Delivery:
             self._at += 1
             self._item = 0
         return outcomes
+
+    @staticmethod
+    def _has_ended(item: int, state: bytearray) -> bool:
+        return item != NOT_BEGUN and state[item] != PENDING
 
     def _hand_out(self, ticket: int, expansion: Expansion | None, graph: Graph, maps: Maps) -> Outcome[Any]:
         self._handed.append(expansion)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from cotality.parallel._data.mapped import Mapped
@@ -187,17 +188,15 @@ class Graph:
             return task
         arguments = dict(task.arguments)
         positional = list(task.positional)
-
-        def value_at(wire: Wire) -> Any:
-            return self.look_up(wire, ahead_of, sealed=sealed)
-
         values, tickets = self.values, self.tickets
+        absent = _ABSENT if ahead_of is None else ahead_of
         for place, template in wiring:
             value: Any = _ABSENT
             if type(template) is Wire and not template.path and template.kind == VALUE:
                 # Most are like that.
-                value = values.get(tickets[template.task], _ABSENT)
+                value = values.get(tickets[template.task], absent)
             if value is _ABSENT or isinstance(value, Sealed):
+                value_at = partial(self.look_up, ahead_of=ahead_of, sealed=sealed)
                 value = value_at(template) if type(template) is Wire else fill(template, value_at)
             if type(place) is int:
                 positional[place] = value

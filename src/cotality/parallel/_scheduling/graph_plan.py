@@ -193,7 +193,8 @@ class GraphPlan:
             planned = self._plan(child, task, lane, ahead_of=ticket)
             if planned is None:
                 return
-            self._attempts.begin(child, task, now)
+            if not task.options.plain:
+                self._attempts.begin(child, task, now)
             due.append(planned)
             ticket = child
 
@@ -266,7 +267,7 @@ class GraphPlan:
         graph, records = self.graph, self.records
         state, began, ended_at, workers = records.state, records.began, records.ended, records.workers
         self.in_flight -= len(endings)
-        special = self._attempts.any or bool(self._calls.ahead)
+        special, ahead = self._attempts.any, self._calls.ahead
         learns = any(lane.chains for lane in self.lanes.values())
         for planned, failure, value, started, ended, worker in endings:
             ticket = planned[0]
@@ -289,6 +290,8 @@ class GraphPlan:
                         self._calls.learn(task_of(planned[1]), value)
                 if special:
                     self._wrap_up(ticket)
+                if ahead and ticket in ahead and state[ticket] != PENDING:
+                    self._has_followed(ticket)
         self._aftermath.look()
         if self._ranks is not None and endings and self._ranks.learn(endings):
             self._lanes.rank(self._ranks)
@@ -321,11 +324,13 @@ class GraphPlan:
         if attempts > 1:
             self.records.attempts[ticket] = attempts
             self._retries.forget(ticket)
-        if ticket in self._calls.ahead:
-            self._calls.ahead.remove(ticket)
-            self.graph.took_inputs(ticket)
-            # It was due when the one before it had ended, and its worker went on with it at once.
-            self.records.ready[ticket] = self.records.began[ticket]
+
+    def _has_followed(self, ticket: int) -> None:
+        """A task has ended that was sent along behind the one whose result it took."""
+        self._calls.ahead.remove(ticket)
+        self.graph.took_inputs(ticket)
+        # It was due when the one before it had ended, and its worker went on with it at once.
+        self.records.ready[ticket] = self.records.began[ticket]
 
     def _failed(self, planned: Planned, failure: BaseException, started: float, now: float) -> None:
         ticket, task = planned[0], task_of(planned[1])
@@ -342,6 +347,7 @@ class GraphPlan:
         if wait is None:
             self._give_up(ticket, failure)
         else:
+            self.records.followed(ticket, failure)
             self.notes.append(Note("retried", ticket, task.name, attempt, failure, wait))
 
     def _give_up(self, ticket: int, failure: BaseException) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from cotality.parallel._data.mapped import Mapped
@@ -17,55 +17,9 @@ from cotality.parallel._data.reference import Wire, as_references
 from cotality.parallel._data.task import Task, gathered, name_of
 from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
 from cotality.parallel._data.task_options import Options
+from cotality.parallel._scheduling.expansion import Expansion, Missing, Upstream
 from cotality.parallel._scheduling.graph import Graph
 from cotality.parallel._scheduling.records import PENDING, SUCCEEDED, Gone
-
-_NOT_YET: Final = object()
-_OVER: Final = object()
-
-
-class _Missing(NamedTuple):
-    """An item that does not exist, because the one that it would come from has failed."""
-
-    cause: str
-    error: Exception
-
-
-class Expansion:
-    """A map that has begun."""
-
-    def __init__(self, ticket: int, mapped: Mapped[Any]) -> None:
-        self.ticket = ticket
-        self.mapped = mapped
-        self.sources: list[Iterator[Any] | _Upstream] = []
-        self.items: list[int] = []
-        """The tickets of its items, in their order."""
-        self.held = bytearray()
-        """Whether each item's result is held for who takes all of them together."""
-        self.unfinished = 0
-        self.unconsumed = 0
-        """How many of its items' outcomes a stream has not handed out yet."""
-        self.exhausted = False
-        self.bar: _Missing | None = None
-        """What made an item, or the map that it goes through, not succeed: nor does this one then."""
-        self.error: Exception | None = None
-        """What its source raised."""
-        self.followers: list[_Upstream] = []
-        self.borrowed: set[int] = set()
-        """What its items use that is no item, kept as long as there may be more items."""
-
-
-class _Upstream:
-    """The results of another map, item by item, as the source of a map."""
-
-    def __init__(self, expansion: Expansion) -> None:
-        self.expansion = expansion
-        self.position = 0
-
-    @property
-    def lag(self) -> int:
-        """How many items were begun there and have not been taken here."""
-        return len(self.expansion.items) - self.position
 
 
 class Maps:
@@ -82,7 +36,7 @@ class Maps:
         self.by_ticket: dict[int, Expansion] = {}
         self.open: list[Expansion] = []
         """Those that may still make tasks, or have some that have not ended."""
-        self._upstreams: dict[int, list[_Upstream]] = {}
+        self._upstreams: dict[int, list[Upstream]] = {}
         """What each map follows, by its ticket."""
         self.item_of: dict[int, Expansion] = {}
         self._gone: dict[tuple[str, bool], Gone] = {}
@@ -98,7 +52,7 @@ class Maps:
         expansion = self.by_ticket[ticket] = Expansion(ticket, mapped)
         for follower in self._graph.begun(ticket):
             if self._graph.records.state[follower] == PENDING:
-                upstream = _Upstream(expansion)
+                upstream = Upstream(expansion)
                 self._upstreams.setdefault(follower, []).append(upstream)
                 expansion.followers.append(upstream)
         try:
@@ -107,7 +61,7 @@ class Maps:
             expansion.error, expansion.exhausted = error, True
         self.open.append(expansion)
 
-    def _open_source(self, ticket: int, mapped: Mapped[Any], source: Any) -> Iterator[Any] | _Upstream:
+    def _open_source(self, ticket: int, mapped: Mapped[Any], source: Any) -> Iterator[Any] | Upstream:
         if not isinstance(source, Wire):
             plain: Iterator[Any] = map(as_references, source) if mapped.lent else iter(source)
             if plain is source:
@@ -146,53 +100,39 @@ class Maps:
         return expansion.unconsumed < window and all(follower.lag < window for follower in expansion.followers)
 
     def _grow(self, expansion: Expansion) -> bool:
-        """Make a task of the next item; False when there is none yet, or none any more."""
-        items: list[Any] = []
-        for source in expansion.sources:
-            item = self._next(expansion, source) if isinstance(source, _Upstream) else _pull(expansion, source)
-            if item is _NOT_YET:
-                return False
-            items.append(item)
-        if any(item is _OVER for item in items):
-            expansion.exhausted = True
-            if expansion.error is None and expansion.bar is None and not all(item is _OVER for item in items):
-                expansion.error = ValueError(f"the iterables of {expansion.mapped.name} are of unequal length")
+        """Make a task of an item; False when there is none yet, or none any more."""
+        place = expansion.due()
+        pulled = None if place is None else expansion.pull()
+        if place is None or pulled is None:
             return False
-        for source in expansion.sources:
-            if isinstance(source, _Upstream):
-                self._take(source)
-        self._add_item(expansion, items)
+        rest = iter(pulled)
+        items = [
+            self._value(source, place) if isinstance(source, Upstream) else next(rest) for source in expansion.sources
+        ]
+        for upstream in expansion.upstreams:
+            self._graph.release(upstream.take(place))
+        self._add_item(expansion, place, items)
         return True
 
-    def _next(self, expansion: Expansion, upstream: _Upstream) -> Any:
-        """The result of the next item of another map, or why there is none."""
-        other = upstream.expansion
-        if upstream.position == len(other.items):
-            if other.exhausted and other.error is not None:
-                expansion.bar = _Missing(other.mapped.name, other.error)
-            return _OVER if other.exhausted else _NOT_YET
-        ticket = other.items[upstream.position]
-        state = self._graph.records.state[ticket]
-        if state == PENDING:
-            return _NOT_YET
-        return self._graph.values[ticket] if state == SUCCEEDED else _Missing(*self._graph.cause_of(ticket))
+    def _value(self, upstream: Upstream, place: int) -> Any:
+        """The result of an item of another map, or why there is none."""
+        ticket = upstream.expansion.items[place]
+        if self._graph.records.state[ticket] == SUCCEEDED:
+            return self._graph.values[ticket]
+        return Missing(*self._graph.cause_of(ticket))
 
-    def _take(self, upstream: _Upstream) -> None:
-        self._graph.release(upstream.expansion.items[upstream.position])
-        upstream.position += 1
-
-    def _add_item(self, expansion: Expansion, items: list[Any]) -> None:
-        missing = next((item for item in items if isinstance(item, _Missing)), None)
+    def _add_item(self, expansion: Expansion, place: int, items: list[Any]) -> None:
+        missing = next((item for item in items if isinstance(item, Missing)), None)
         if missing is not None:
-            self._graph.skip(self._add(expansion, _stand_in(expansion)), *missing)
+            self._graph.skip(self._add(expansion, place, _stand_in(expansion)), *missing)
             return
         try:
             node = self._make(expansion, items)
         except Exception as error:
             # A bad item is that item's failure, and nobody else's.
-            self._graph.fail(self._add(expansion, _stand_in(expansion)), error)
+            self._graph.fail(self._add(expansion, place, _stand_in(expansion)), error)
         else:
-            self._add(expansion, node)
+            self._add(expansion, place, node)
 
     def _make(self, expansion: Expansion, items: list[Any]) -> Node:
         """The task for these items, with whatever it needs added before it."""
@@ -238,7 +178,7 @@ class Maps:
                 seen.update(fresh)
                 pending.extend(fresh)
 
-    def _add(self, expansion: Expansion, node: Node) -> int:
+    def _add(self, expansion: Expansion, place: int, node: Node) -> int:
         graph = self._graph
         (ticket,) = graph.add([node])
         # Who needs it: each map that follows; whoever takes all results together; a stream.
@@ -248,9 +188,7 @@ class Maps:
             expansion.unconsumed += 1
             graph.uses[ticket] += 1
         self.item_of[ticket] = expansion
-        expansion.items.append(ticket)
-        expansion.held.append(whole)
-        expansion.unfinished += 1
+        expansion.begin(place, ticket, held=whole)
         return ticket
 
     def _needs_whole(self, expansion: Expansion) -> bool:
@@ -262,9 +200,9 @@ class Maps:
         """A node has ended; it may be an item, or a map that follows another one."""
         expansion = self.item_of.get(ticket)
         if expansion is not None:
-            expansion.unfinished -= 1
+            expansion.end(ticket)
             if self._graph.records.state[ticket] != SUCCEEDED and expansion.bar is None:
-                expansion.bar = _Missing(*self._graph.cause_of(ticket))
+                expansion.bar = Missing(*self._graph.cause_of(ticket))
         if ticket in self._upstreams:
             self._unfollow(ticket)
 
@@ -282,8 +220,8 @@ class Maps:
         """A map takes no more of another one's items."""
         for upstream in self._upstreams.pop(ticket, ()):
             upstream.expansion.followers.remove(upstream)
-            while upstream.lag:
-                self._take(upstream)
+            for place in tuple(upstream.untaken):
+                self._graph.release(upstream.take(place))
 
     def _close(self, expansion: Expansion) -> None:
         """All items have ended, and so has the map."""
@@ -318,14 +256,6 @@ class Maps:
         if graph.uses[ticket]:
             # Also of a map that has failed: its outcomes may be read after the run.
             graph.values[ticket] = results
-
-
-def _pull(expansion: Expansion, source: Iterator[Any]) -> Any:
-    try:
-        return next(source, _OVER)
-    except Exception as error:
-        expansion.error = error
-        return _OVER
 
 
 def _stand_in(expansion: Expansion) -> Task[Any]:

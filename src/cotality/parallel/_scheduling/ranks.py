@@ -39,6 +39,10 @@ class Durations:
             return found
         return sum(self._means.values()) / len(self._means) if self._means else 0.0
 
+    def know(self, task: Task[Any]) -> bool:
+        """Whether one like it has been seen."""
+        return _kind_of(task) in self._means
+
     @property
     def tell(self) -> bool:
         """Whether they differ, and are long enough for an order to gain more than it costs to find."""

@@ -6,6 +6,8 @@ from array import array
 from typing import Any, Final, NamedTuple
 
 from cotality.parallel._data.outcome import Outcome, State, state_of_error
+from cotality.parallel._data.row import EarlierAttempt
+from cotality.parallel._data.wording import summary_of
 
 PENDING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(5)
 NEVER: Final = -1.0
@@ -31,9 +33,17 @@ class Records:
         self.workers: list[str | None] = []
         self.attempts: dict[int, int] = {}
         """How often a task was tried, where it was more than once."""
+        self.earlier: dict[int, list[EarlierAttempt]] = {}
+        """Its attempts that were followed by another one, on the clock of the run loop."""
         self.errors: dict[int, Exception] = {}
         self.causes: dict[int, str] = {}
         """The name of the task whose failure was the first cause, for each that was skipped."""
+
+    def followed(self, ticket: int, failure: BaseException) -> None:
+        """The attempt that has just ended, with this, is followed by another one."""
+        error = f"{summary_of(failure):.200}"
+        began, ended, worker = self.began[ticket], self.ended[ticket], self.workers[ticket]
+        self.earlier.setdefault(ticket, []).append(EarlierAttempt(began, ended, worker, state_of_error(failure), error))
 
     def extend(self, count: int) -> range:
         """Tickets for so many more tasks."""

@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.02
 """How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
 
 
-NOTHING: Final = Packed((), ((), []), {}, [], [], [])
+NOTHING: Final = Packed((), (None, []), {}, [], [], [])
 
 
 class Cargo:

@@ -22,7 +22,7 @@ from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results
-from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function
+from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function, rows_of
 from cotality.parallel._backends.processes.results import NoInput, Results, finished
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._version import __version__
@@ -155,7 +155,7 @@ class _Batch:
             try:
                 call, rows = self._calls()
             except _Unloadable as unloadable:
-                call, rows = _refusing(unloadable), zip(*self._columns, strict=False)
+                call, rows = _refusing(unloadable), rows_of(self._names, self._columns)
             for row in rows:
                 if outcomes and times[-1] - times[0] > HOSTAGE_SECONDS:
                     break
@@ -183,8 +183,8 @@ class _Batch:
             return self._results.encode(0, value)
 
     def _calls(self) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
-        if self._names:
-            return call_of_row(self._function(self._number), self._names), zip(*self._columns, strict=True)
+        if self._names is not None:
+            return call_of_row(self._function(self._number), self._names), rows_of(self._names, self._columns)
         return self._call, zip(*self._columns, strict=True)
 
     def _function(self, number: int) -> Callable[..., Any]:

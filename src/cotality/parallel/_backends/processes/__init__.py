@@ -28,6 +28,7 @@ system, so nothing can be left there.
 | ``main_module`` | how a worker finds the program's ``__main__`` |
 | ``launch``, ``server`` | how a worker process comes to be, and how its end is noticed |
 | ``obituary`` | what is said of a worker that has ended |
+| ``peak`` | how much memory a process has had |
 | ``kinds``, ``results`` | what the two say to each other; what becomes of a result in its worker |
 | ``worker`` | what runs in the worker |
 | ``handle`` | the parent's view of one worker |

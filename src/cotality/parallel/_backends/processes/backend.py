@@ -23,8 +23,10 @@ from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import launch, obituary
 from cotality.parallel._backends.processes.channel import ChannelClosed
 from cotality.parallel._backends.processes.descriptors import become, own_pipe
-from cotality.parallel._backends.processes.handle import Handle, UnloadableFunction
+from cotality.parallel._backends.processes.handle import Handle
+from cotality.parallel._backends.processes.opener import UnloadableFunction
 from cotality.parallel._backends.processes.outbound import Outbound, Packed, Shortage
+from cotality.parallel._backends.processes.peak import peak_of
 from cotality.parallel._backends.processes.warm import GRACE_SECONDS, WarmWorkers
 from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
@@ -344,6 +346,11 @@ class ProcessBackend:
 
     def runaways(self) -> Sequence[str]:
         return ()
+
+    def peaks(self) -> dict[str, int]:
+        """The most bytes of memory that each worker has had since it was started, where the system tells."""
+        found = {handle.name: peak_of(handle.process.pid) for handle in self._handles}
+        return {name: peak for name, peak in found.items() if peak}
 
     def interrupt(self, ticket: int, failure: BaseException) -> None:
         for handle in self._handles:

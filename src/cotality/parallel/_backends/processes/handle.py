@@ -25,7 +25,7 @@ from cotality.parallel._backends.processes.board import (
     Board,
 )
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
-from cotality.parallel._backends.processes.codec import Columns, load, load_failure
+from cotality.parallel._backends.processes.codec import Columns, load_failure
 from cotality.parallel._backends.processes.descriptors import become, connected_sockets
 from cotality.parallel._backends.processes.ear import Ear
 from cotality.parallel._backends.processes.kinds import (
@@ -45,20 +45,11 @@ from cotality.parallel._backends.processes.kinds import (
     VERDICT,
 )
 from cotality.parallel._backends.processes.loans import Loan
-from cotality.parallel._backends.processes.sealed import SealedResult, may_hold_more
-from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
-from cotality.parallel._data.task_errors import TransferError
+from cotality.parallel._backends.processes.opener import Opener
+from cotality.parallel._data.messages import Ending, Planned
 
 MOST_FUNCTIONS = 500
 """A worker that knows this many functions is replaced: those sent by value are never the same twice."""
-
-
-class UnloadableFunction(Exception):
-    """A worker could not load a function, and the task did not start; ``args`` are the reason and its number."""
-
-
-class _Failed(Exception):
-    """A result is a failure, ``args[0]``; on its own way, as a task may return an exception as a value."""
 
 
 Borrowed: TypeAlias = tuple[int, Sequence[Loan]]
@@ -98,8 +89,6 @@ class Handle:
         self.ready = False
         self.broken: BaseException | None = None
         """What its initializer raised."""
-        self._unknown: dict[int, BaseException] = {}
-        """Why it could not load a function, by its number."""
         self.doom: BaseException | None = None
         """What the running task's failure is, once the worker is being killed for it."""
         self.check_at = 0.0
@@ -108,8 +97,6 @@ class Handle:
         """Whether its end of the channel is closed and read to the end."""
         self.recalled_at: float | None = None
         """Since when a recall waits to be cut."""
-        self.refused = False
-        """Whether the last harvest has met a function that the worker could not load."""
         self.settled = True
         """Whether the worker has answered the last verdict."""
         self._epoch = 0
@@ -121,8 +108,7 @@ class Handle:
         self._position = 0
         """How far the area of the first of these is read."""
         self._last_end = 0.0
-        self._sealed: dict[int, SealedResult] = {}
-        self._parcels: dict[int, tuple[int, list[memoryview]]] = {}
+        self._opener = Opener()
         self.ear = Ear(self.board)
         self._listening: bytes = setup["listening"]
         self._set_up(setup, fds)
@@ -226,12 +212,7 @@ class Handle:
     def _take(self, frame: Frame) -> None:
         if frame.kind == PARCEL:
             sequence, form, lengths = marshal.loads(frame.payload)
-            if form == layout.PICKLED and self._is_sealed(sequence) and may_hold_more():
-                self._sealed[sequence] = SealedResult(b"", frame.file, lengths)
-                return
-            # Mapped at once: descriptors are few, and a batch may bring more of them than there are.
-            self._parcels[sequence] = form, memory.read_parcel(frame.fd, lengths, writable=True)
-            frame.close()
+            self._opener.keep(frame, sequence, form, lengths, sealed=self._is_sealed(sequence))
         elif frame.kind == SAYS:
             self.ear.hear(frame.payload)
         elif frame.kind == SETTLED:
@@ -240,18 +221,23 @@ class Handle:
             self.ready = True
         elif frame.kind == UNKNOWN:
             number, reason = marshal.loads(frame.payload)
-            self._unknown[number] = load_failure(reason)
+            self._opener.unknown[number] = load_failure(reason)
         elif frame.kind == BROKEN:
             self.broken = load_failure(frame.payload)
 
     def harvest(self) -> list[Ending]:
         """What the worker has finished since the last time."""
         endings: list[Ending] = []
-        self.refused = False
+        self._opener.refused = False
         # Opening results may read from the channel, also the word that there is more to see: so look again.
         while self._harvest_upto(self._hear(), endings):
             pass
         return endings
+
+    @property
+    def refused(self) -> bool:
+        """Whether the last harvest has met a function that the worker could not load."""
+        return self._opener.refused
 
     def _hear(self) -> int:
         """How far the worker is; whatever was said until then is heard."""
@@ -279,7 +265,7 @@ class Handle:
             planned = [take() for _ in times]
             failures: Iterable[BaseException | None] = repeat(None)
             if tuple in set(map(type, values)):
-                values, failures = self._open(planned, values)
+                values, failures = self._opener.open(self._head, planned, values, self.receive)
                 opened = True
             endings += zip(planned, failures, values, [self._last_end, *times], times, repeat(self.name), strict=False)
             self._last_end = times[-1]
@@ -295,54 +281,11 @@ class Handle:
         values: list[Any] = marshal.loads(b"".join((_LIST.pack(b"[", count), inside)))
         return values
 
-    def _open(self, planned: list[Planned], values: list[Any]) -> tuple[list[Any], list[BaseException | None]]:
-        """Results that are more than atoms, and the failures among them."""
-        failures: list[BaseException | None] = [None] * len(values)
-        for place, value in enumerate(values):
-            if type(value) is tuple:
-                try:
-                    sealed = getattr(planned[place][1], "sealed", False)
-                    values[place] = self._decode(self._head + place, *value, sealed=sealed)
-                except _Failed as failed:
-                    values[place], failures[place] = None, failed.args[0]
-        return values, failures
-
     def _is_sealed(self, sequence: int) -> bool:
         """Whether a result is not needed here."""
         place = sequence - self._head
         # Of a run that was left, a result may still come when nobody waits for it any more.
         return place < len(self.pending) and getattr(self.pending[place][1], "sealed", False)
-
-    def _decode(self, sequence: int, form: int, data: Any, *, sealed: bool) -> Any:
-        buffers: list[memoryview] = []
-        if form == layout.NO_INPUT:
-            raise _Failed(NOT_STARTED)
-        if form == layout.IN_PARCEL:
-            while sequence not in self._parcels:
-                if sequence in self._sealed:
-                    return self._sealed.pop(sequence)
-                # Sent before the result was published, so it is on its way already.
-                self.receive()
-            form, (data, *buffers) = self._parcels.pop(sequence)
-        if form == layout.UNLOADABLE:
-            self.refused = True
-            while data not in self._unknown:
-                self.receive()
-            raise _Failed(UnloadableFunction(self._unknown[data], data))
-        if form == layout.FAILED:
-            raise _Failed(load_failure(bytes(data)))
-        if sealed and not buffers:
-            return SealedResult(bytes(data))
-        try:
-            return load(data, buffers)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            failure = TransferError(
-                f"the task ran, but its result can not be loaded in the caller ({type(error).__name__})"
-            )
-            failure.__cause__ = error
-            raise _Failed(failure) from None
 
     # Where it is -----------------------------------------------------------------------------------------------------
 
@@ -439,7 +382,7 @@ class Handle:
     def close(self) -> None:
         """Let go: a living worker ends, for its channel does."""
         self.channel.close()
-        self._parcels.clear()
+        self._opener.clear()
         self.board.close()
         if self.process.pidfd is not None:
             self.process.pidfd.close()

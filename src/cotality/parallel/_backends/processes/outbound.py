@@ -13,6 +13,7 @@ from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans
 from cotality.parallel._backends.processes.main_module import UnguardedScript
 from cotality.parallel._backends.processes.sealed import SealedResult
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
+from cotality.parallel._data.task import Call
 from cotality.parallel._data.task_errors import TransferError
 
 Item: TypeAlias = tuple[int, list[Any], dict[str, Any], list[tuple[Any, Any]]]
@@ -64,7 +65,7 @@ class Packed(NamedTuple):
 
     sendable: Sequence[Planned]
     columns: Columns
-    """The names are empty where each task is an item of its own."""
+    """There are no names where each task is an item of its own."""
     functions: dict[int, Function]
     loans: list[tuple[int, Sequence[Loan]]]
     failed: list[tuple[Planned, TransferError]]
@@ -87,7 +88,7 @@ class Outbound:
         """A batch as it travels; a task that can not is among the failures and not among the rest."""
         sendable: list[Planned] = []
         items: list[Item] = []
-        packed = Packed(sendable, ((), []), {}, [], [], [])
+        packed = Packed(sendable, (None, []), {}, [], [], [])
         before: Planned | None = None
         for planned in batch:
             task = planned[1]
@@ -98,7 +99,7 @@ class Outbound:
                 # A traceback would hold this frame, which holds it: the loans in here would outlive their tasks.
                 packed.failed.append((planned, _without_frames(error)))
                 continue
-            if any(content == PREVIOUS for _place, content in item[3]):
+            if type(task) is Call and task.ahead:
                 if not sendable or sendable[-1] is not before:
                     # The one whose result it needs could not be sent.
                     packed.returned.append(planned)
@@ -127,7 +128,7 @@ class Outbound:
             if task.callback_function is function and not task.positional and type(task.arguments) is dict
         ]
         columns = by_column(arguments) if len(arguments) == len(batch) else None
-        if columns is None or not all(map(_as_they_are, columns[1])):
+        if columns is None or (columns[0] and not all(map(_as_they_are, columns[1]))):
             return None
         try:
             known = self.function_of(first)

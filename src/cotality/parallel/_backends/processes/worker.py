@@ -36,7 +36,7 @@ from cotality.parallel._backends.processes.board import (
     Board,
 )
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
-from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function
+from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function, rows_of
 from cotality.parallel._backends.processes.kinds import (
     BATCH,
     BROKEN,
@@ -127,9 +127,9 @@ def _end(code: int) -> NoReturn:
         os._exit(code)
 
 
-Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...], list[list[Any]]]
+Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...] | None, list[list[Any]]]
 """The first sequence number, how many tasks, the area, and the function that all call with the values in the columns
-under these names; without names the columns hold what ``_call`` takes."""
+under these names; where names are None the columns hold what ``_call`` takes."""
 
 
 _NOTHING: Any = object()
@@ -296,7 +296,7 @@ class Worker:
         count: int,
         area_number: int,
         number: int,
-        names: tuple[str, ...],
+        names: tuple[str, ...] | None,
         columns: list[list[Any]],
     ) -> None:
         """Run a batch. A result is published before the next task is started, so it outlives us.
@@ -353,12 +353,12 @@ class Worker:
         self._voice.send(LOOK)
 
     def _calls(
-        self, first: int, number: int, names: tuple[str, ...], columns: list[list[Any]]
+        self, first: int, number: int, names: tuple[str, ...] | None, columns: list[list[Any]]
     ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
         """What to call for each task of a batch, and the arguments to call it with."""
-        if names:
-            return call_of_row(self._function(number, first), names), zip(*columns, strict=False)
-        return self._call, zip(itertools.count(first), *columns, strict=False)
+        if names is None:
+            return self._call, zip(itertools.count(first), *columns, strict=False)
+        return call_of_row(self._function(number, first), names), rows_of(names, columns)
 
     def _call(
         self,

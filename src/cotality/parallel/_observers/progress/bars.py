@@ -36,20 +36,27 @@ def _open() -> Display:
     global _display, _runs
     with _lock:
         if _display is None:
-            _display = Display(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                TextColumn("{task.fields[counts]}", justify="right"),
-                TextColumn("[red]{task.fields[troubles]}"),
-                TextColumn("{task.fields[rate]}", justify="right", style="progress.data.speed"),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[remaining]}", style="progress.remaining"),
-                console=console(),
-                expand=True,
-            )
+            _display = _new_display()
             _display.start()
         _runs += 1
         return _display
+
+
+def _new_display() -> Display:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[counts]}", justify="right"),
+        TextColumn("[red]{task.fields[troubles]}"),
+        TextColumn("{task.fields[rate]}", justify="right", style="dim"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[remaining]}", style="progress.remaining"),
+    )
+    if console().is_jupyter:
+        from cotality.parallel._observers.progress.notebook import NotebookDisplay
+
+        return NotebookDisplay(*columns)
+    return Display(*columns, console=console(), expand=True)
 
 
 def _leave(display: Display, rows: list[TaskID]) -> None:
@@ -79,8 +86,9 @@ class Bars:
             if len(progress.parts) > 1:
                 for name in list(progress.parts)[:MOST_PARTS]:
                     self._show(display, name, progress.parts[name], f"  {name}")
-            if progress.finished:
+            if progress.finished or not display.live.auto_refresh:
                 display.refresh()
+            if progress.finished:
                 self._leave()
         except Exception:
             # Nobody will call this any more.
