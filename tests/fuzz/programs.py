@@ -313,11 +313,10 @@ class Program:
         made = chance.choice(self.made)
         kind = "outcome" if chance.random() < 0.2 else "output"
         path: tuple[Any, ...] = ()
-        if kind == "output":
-            if made.is_map:
-                path = (0,) if chance.random() < 0.2 else ()
-            else:
-                path = chance.choice(PATHS[made.expected.shape])
+        if kind == "output" and made.is_map:
+            path = (0,) if chance.random() < 0.2 else ()
+        elif kind == "output":
+            path = chance.choice(PATHS[made.expected.shape])
         return Use(made, kind, path)
 
     def _uses(self, most: int) -> list[Use]:

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cotality.parallel import errors as errors
+    from cotality.parallel._backends.dask.pool import DaskPool as DaskPool
+    from cotality.parallel._backends.futures.executors import ExecutorPool as ExecutorPool
     from cotality.parallel._backends.present import current_task as current_task
     from cotality.parallel._backends.processes.loans import share as share
     from cotality.parallel._backends.processes.loans import unshare as unshare
+    from cotality.parallel._backends.ray.pool import RayPool as RayPool
     from cotality.parallel._backends.state import worker_state as worker_state
+    from cotality.parallel._data.capabilities import Capabilities as Capabilities
     from cotality.parallel._data.current import CurrentTask as CurrentTask
     from cotality.parallel._data.events import Companion as Companion
     from cotality.parallel._data.events import Event as Event
@@ -59,6 +63,9 @@ _HOMES = {
     "Cache": "_journal.cache",
     "CacheEntry": "_journal.cache",
     "CallOptions": "_data.options",
+    "Capabilities": "_data.capabilities",
+    "DaskPool": "_backends.dask.pool",
+    "ExecutorPool": "_backends.futures.executors",
     "Companion": "_data.events",
     "CurrentTask": "_data.current",
     "Event": "_data.events",
@@ -69,6 +76,7 @@ _HOMES = {
     "current_task": "_backends.present",
     "Pool": "_data.messages",
     "ProcessExecutor": "executors",
+    "RayPool": "_backends.ray.pool",
     "ResultCache": "_data.journal",
     "RetryPolicy": "_data.policies",
     "RunOptions": "_data.options",
@@ -88,9 +96,12 @@ __all__ = [
     "Cache",
     "CacheEntry",
     "CallOptions",
+    "Capabilities",
     "Companion",
     "CurrentTask",
+    "DaskPool",
     "Event",
+    "ExecutorPool",
     "Journal",
     "JournalStore",
     "Limit",
@@ -101,6 +112,7 @@ __all__ = [
     "ProcessExecutor",
     "Progress",
     "ProgressDisplay",
+    "RayPool",
     "Reference",
     "ResultCache",
     "RetryPolicy",

@@ -190,9 +190,12 @@ class Execution(Loop):
                 continue
             backend = self._pool(name).open(self._max_workers if name == self._default else None)
             lane.chains = bool(getattr(backend, "chains", False))
+            lane.keeps = bool(getattr(backend, "keeps", False))
             self._opened.add(name)
             self._introduce(backend)
-            self._add_feed(LaneFeed(backend, self.plan, name, self._window, self._audience), waits=lane.chains)
+            self._add_feed(
+                LaneFeed(backend, self.plan, name, self._window, self._audience), waits=hasattr(backend, "watch")
+            )
 
     def _pool(self, name: LaneName) -> Pool:
         if name == "asyncio" and self._event_loop is not None:
@@ -211,7 +214,7 @@ class Execution(Loop):
         first: Any = feeds[0].backend
         for other in feeds[1:]:
             other.backend.ring(first.wake)
-        if waits and len(feeds) > 1 and getattr(feeds[1].backend, "chains", False):
+        if waits and len(feeds) > 1 and hasattr(feeds[1].backend, "watch"):
             first.watch(feeds[1].backend)
 
     # Running ---------------------------------------------------------------------------------------------------------

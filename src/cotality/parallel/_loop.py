@@ -26,7 +26,7 @@ from cotality.parallel._data.task_errors import TaskTimeout
 from cotality.parallel._observers.audience import Audience
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.plan import Plan
-from cotality.parallel._scheduling.sizing import Sizing
+from cotality.parallel._scheduling.sizing import BATCH_SECONDS, Sizing
 from cotality.parallel._scheduling.survey import ListSurvey
 
 PULL_SECONDS = 0.002
@@ -41,6 +41,11 @@ class AnyPlan(Protocol):
     @property
     def look_at(self) -> float | None:
         """When it is worth looking at what runs; None: never."""
+        ...
+
+    @property
+    def timed(self) -> bool:
+        """Whether it has to be known when attempts begin, because of a timeout or a limit."""
         ...
 
     @property
@@ -77,7 +82,8 @@ class Feed:
         self.backend = backend
         self._companions = audience if audience is not None and audience.accompanies else None
         self._take = take
-        self.sizing = Sizing(backend.workers, backend.reach, window)
+        message = getattr(backend, "batch_seconds", BATCH_SECONDS)
+        self.sizing = Sizing(backend.workers, backend.reach, window, message)
         self._pull_size = 1
 
     def dispatch(self) -> bool:
@@ -137,7 +143,7 @@ class Loop:
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            belong(Belonging(self.identity, self._plan.attempt_of, _relay))
+            belong(Belonging(self.identity, self._plan.attempt_of, _relay, lambda: self._plan.timed))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from cotality.parallel._backends.choose import require_processes
 from cotality.parallel._backends.cpus import process_width, thread_width
 from cotality.parallel._backends.threads import ThreadPool
+from cotality.parallel._data.capabilities import AblePool, Capabilities
 from cotality.parallel._data.checks import check_count
-from cotality.parallel._data.messages import Backend, Pool
+from cotality.parallel._data.messages import Backend
 from cotality.parallel._mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _executor_numbers = count()
 class _PoolExecutor(Executor):
     """What both executors share."""
 
-    def __init__(self, pool: Pool, mailbox: Mailbox) -> None:
+    def __init__(self, pool: AblePool, mailbox: Mailbox) -> None:
         self._pool = pool
         self._mailbox = mailbox
         # An executor that is dropped without a shutdown ends when its work is done.
@@ -57,6 +58,11 @@ class _PoolExecutor(Executor):
         if not callable(fn):
             raise TypeError(f"fn must be callable, not {type(fn).__name__}")
         return self._mailbox.post(fn, args, kwargs)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do when it is given as ``backend=``."""
+        return self._pool.capabilities
 
     def open(self, max_workers: int | None) -> Backend:
         """A backend for one run: how ``backend=executor`` uses the workers of this executor."""

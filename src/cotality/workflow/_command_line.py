@@ -28,6 +28,7 @@ from cotality.workflow._exits import (
 from cotality.workflow._pages import add_pages, check_pages, keep
 from cotality.workflow._workflow import Workflow
 
+BACKENDS = ("threads", "processes", "serial", "asyncio", "interpreters", "dask", "ray")
 _DESCRIPTION = """\
 Run a workflow, or look at it.
 
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (run, resume, explain):
         command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
-        command.add_argument("--backend", choices=["threads", "processes", "serial", "asyncio"], help="where tasks run")
+        command.add_argument("--backend", choices=BACKENDS, help="where tasks run")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
     for command in (run, resume):
         command.add_argument("--progress", action="store_true", help="show how far it is, on standard error")

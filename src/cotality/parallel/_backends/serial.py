@@ -11,12 +11,15 @@ from cotality.parallel._backends.awaiting import finish
 from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, context_of, structlog_mark
+from cotality.parallel._data.capabilities import OF_THREADS
 from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import Ending, Planned
 
 
 class SerialPool:
     """The caller's thread."""
+
+    capabilities = OF_THREADS
 
     def open(self, max_workers: int | None) -> SerialBackend:
         return SerialBackend()

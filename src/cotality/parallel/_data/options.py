@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.journal import JournalOption, ResultCache
@@ -12,6 +12,9 @@ from cotality.parallel._data.messages import Pool
 from cotality.parallel._data.policies import RetryPolicy
 from cotality.parallel._data.progress import ProgressOption
 from cotality.parallel._data.task_options import BackendName, Validation
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Failure: TypeAlias = Literal["fail_fast", "finish"] | int | float
 
@@ -32,7 +35,7 @@ class TaskOptions(TypedDict, total=False):
     """How often it is tried again when it fails, or a policy. 0 by default."""
     timeout: float | None
     """Seconds that one attempt may take, from its start; None: no bound."""
-    backend: BackendName | Pool | None
+    backend: BackendName | Pool | Executor | None
     """Where it runs; None: where its workflow says, and coroutines on an event loop."""
     limits: Sequence[Limit]
     """Bounds on concurrency or rate that it shares with other tasks."""
@@ -65,8 +68,9 @@ class CallOptions(TypedDict, total=False):
         [3]
     """
 
-    backend: BackendName | Pool
-    """Where tasks run: a name, or a pool of your own such as a ``ProcessExecutor``. Threads by default."""
+    backend: BackendName | Pool | Executor
+    """Where tasks run: a name, a pool such as a ``ProcessExecutor`` or a ``DaskPool``, or any executor of
+    ``concurrent.futures``. Threads by default."""
     retries: int | RetryPolicy
     """How often a failed task is tried again, or a policy. 0 by default."""
     timeout: float | None
@@ -107,7 +111,7 @@ class WorkflowOptions(TypedDict, total=False):
         <Workflow 'nightly' of 0 tasks>
     """
 
-    backend: BackendName | Pool
+    backend: BackendName | Pool | Executor
     """Where tasks run that do not say. ``"serial"`` runs all of them in the caller's thread, whatever they say."""
     max_workers: int | None
     """The most workers of that backend; None: by the machine."""

@@ -11,7 +11,7 @@ from cotality.parallel._data.journal import ResultCache
 from cotality.parallel._data.limit import Limit
 from cotality.parallel._data.policies import RetryPolicy, retry_policy
 
-BackendName: TypeAlias = Literal["serial", "threads", "processes", "asyncio"]
+BackendName: TypeAlias = Literal["serial", "threads", "processes", "asyncio", "interpreters", "dask", "ray"]
 Validation: TypeAlias = Literal["off", "fast", "full"]
 
 
@@ -19,9 +19,12 @@ def check_backend(backend: object) -> None:
     """Raise unless this is the name of a backend or a pool."""
     if isinstance(backend, str):
         if backend not in get_args(BackendName):
-            raise ValueError(f"unknown backend {backend!r}: use 'serial', 'threads', 'processes', 'asyncio' or a pool")
-    elif backend is not None and not callable(getattr(backend, "open", None)):
-        raise TypeError(f"backend must be a name or a pool such as a ProcessExecutor, not {type(backend).__name__}")
+            *names, last = map(repr, get_args(BackendName))
+            raise ValueError(f"unknown backend {backend!r}: use {', '.join(names)}, {last}, a pool or an executor")
+    elif backend is not None and not any(callable(getattr(backend, name, None)) for name in ("open", "submit")):
+        raise TypeError(
+            f"backend must be a name, a pool such as a ProcessExecutor or an executor, not {type(backend).__name__}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -425,6 +425,11 @@ class GraphPlan:
         """When it is worth looking at what runs."""
         return self._attempts.look_at(barred=self._lanes.any_barred)
 
+    @property
+    def timed(self) -> bool:
+        """Whether it has to be known when attempts begin."""
+        return self._attempts.timed
+
     def expired(self, running: Iterable[tuple[int, float]], now: float) -> list[tuple[int, float]]:
         """The attempts that have run for longer than they may, and how long that is."""
         return self._attempts.expired(running, now)

@@ -193,6 +193,11 @@ class Plan:
                 self.look_at = min(self.look_at, started + self._timeout)
         return expired
 
+    @property
+    def timed(self) -> bool:
+        """Whether it has to be known when attempts begin."""
+        return self._timeout is not None
+
     def attempt_of(self, ticket: int) -> int:
         """Which attempt of a task is the present one."""
         return self._retries.attempts(ticket)
