@@ -143,7 +143,9 @@ class Loop:
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            belong(Belonging(self.identity, self._plan.attempt_of, _relay, lambda: self._plan.timed))
+            # Of the plan alone: a backend that held the loop would live with it in a circle.
+            plan = self._plan
+            belong(Belonging(self.identity, plan.attempt_of, _relay, lambda: plan.timed))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""
