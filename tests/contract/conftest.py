@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from cotality.parallel import ProcessExecutor
 
+OURS = ["threads", "processes", "spawn"]
+GUESTS = ["their threads", "their processes", "dask", "ray"]
+
 
 @pytest.fixture(scope="session")
 def pools() -> Iterator[dict[str, Any]]:
-    """Owned pools for the start methods that are not the default."""
-    executors = {method: ProcessExecutor(2, start_method=method) for method in ("spawn", "fork")}
+    """Owned pools for the start methods that are not the default, and executors that are not ours."""
+    executors: dict[str, Any] = {method: ProcessExecutor(2, start_method=method) for method in ("spawn", "fork")}
+    executors["their threads"] = ThreadPoolExecutor(2)
+    executors["their processes"] = ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"))
     yield executors
     for executor in executors.values():
         executor.shutdown()
 
 
-@pytest.fixture(params=["serial", "threads", "processes", "spawn", "fork"])
-def backend(request: pytest.FixtureRequest, pools: dict[str, Any]) -> Any:
+def _place(request: pytest.FixtureRequest) -> Any:
+    if request.param in ("dask", "ray"):
+        return request.getfixturevalue(request.param)
+    return request.getfixturevalue("pools").get(request.param, request.param)
+
+
+@pytest.fixture(params=["serial", *OURS, "fork", *GUESTS])
+def backend(request: pytest.FixtureRequest) -> Any:
     """What to give as ``backend=``."""
-    return pools.get(request.param, request.param)
+    return _place(request)
 
 
-@pytest.fixture(params=["threads", "processes", "spawn"])
-def parallel_backend(request: pytest.FixtureRequest, pools: dict[str, Any]) -> Any:
+@pytest.fixture(params=[*OURS, *GUESTS])
+def parallel_backend(request: pytest.FixtureRequest) -> Any:
     """The same, where several tasks must run at once."""
-    return pools.get(request.param, request.param)
+    return _place(request)
+
+
+@pytest.fixture(params=["serial", *OURS, "fork", "their threads"])
+def relaying_backend(request: pytest.FixtureRequest) -> Any:
+    """Those that have all heard that tasks say, as ``test_capabilities`` asserts; what others do is tested there."""
+    return _place(request)
+
+
+@pytest.fixture(params=[*OURS, "their threads"])
+def parallel_relaying_backend(request: pytest.FixtureRequest) -> Any:
+    """The same, where several tasks must run at once."""
+    return _place(request)

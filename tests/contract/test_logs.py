@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from cotality.parallel import CurrentTask, ProcessExecutor, Task, current_task, run, stream
+from cotality.parallel.foreseeing import capabilities_of
 from cotality.workflow import Workflow
 from tests.contract import speakers
 from tests.contract.functions import give, note
@@ -69,6 +70,12 @@ def entered() -> Iterator[list[dict[str, Any]]]:
     structlog.contextvars.clear_contextvars()
 
 
+def shares_objects(backend: Any) -> bool:
+    able = capabilities_of(backend)
+    assert able is not None
+    return able.shares_objects
+
+
 def facts(record: Any) -> tuple[Any, ...]:
     return record.task, record.index, record.attempt
 
@@ -97,7 +104,7 @@ def test_a_record_is_heard_before_the_result_of_its_task_is_handed_out(backend: 
         assert f"task {index}, step 2" in heard.messages
 
 
-def test_a_record_is_heard_while_its_task_runs(parallel_backend: Any, heard: Listener, tmp_path: Path) -> None:
+def test_a_record_is_heard_while_its_task_runs(parallel_relaying_backend: Any, heard: Listener, tmp_path: Path) -> None:
     path = str(tmp_path / "notes")
 
     class Answer(logging.Handler):
@@ -109,7 +116,7 @@ def test_a_record_is_heard_while_its_task_runs(parallel_backend: Any, heard: Lis
     logging.root.addHandler(answer)
     try:
         task = Task(speakers.log_and_wait, {"path": path, "other": "heard"})
-        assert run([task], backend=parallel_backend, max_workers=2) == [True]
+        assert run([task], backend=parallel_relaying_backend, max_workers=2) == [True]
     finally:
         logging.root.removeHandler(answer)
 
@@ -139,7 +146,7 @@ def test_an_exception_comes_along(backend: Any, heard: Listener) -> None:
 
 
 def test_what_can_not_travel_or_be_shown_does_no_harm(backend: Any, heard: Listener) -> None:
-    if backend in ("serial", "threads"):
+    if shares_objects(backend):
         pytest.skip("there nothing travels, and what can not be shown is the handlers' affair")
     assert run([Task(speakers.log_oddly, {})], backend=backend) == ["done"]
     by_event = {record.msg: record for record in heard.records if isinstance(record.msg, str)}
@@ -195,7 +202,7 @@ def test_a_handler_that_raises_does_not_break_the_run(backend: Any, heard: Liste
     def refuse(_record: logging.LogRecord) -> bool:
         raise RuntimeError("a filter that fails")
 
-    if backend in ("serial", "threads"):
+    if shares_objects(backend):
         pytest.skip("there it is raised where the task logs, as everywhere")
     logging.getLogger("speakers.log").addFilter(refuse)
     try:
@@ -205,8 +212,8 @@ def test_a_handler_that_raises_does_not_break_the_run(backend: Any, heard: Liste
         logging.getLogger("speakers.log").removeFilter(refuse)
 
 
-def test_threads_of_a_task_are_heard(backend: Any, heard: Listener) -> None:
-    run([Task(speakers.log_in_a_thread, {})] * 2, backend=backend, max_workers=2)
+def test_threads_of_a_task_are_heard(relaying_backend: Any, heard: Listener) -> None:
+    run([Task(speakers.log_in_a_thread, {})] * 2, backend=relaying_backend, max_workers=2)
     assert sorted(heard.messages) == ["from a thread"] * 200 + ["from the task"] * 200
 
 
@@ -238,10 +245,10 @@ def test_the_current_task_is_known_and_none_elsewhere() -> None:
 
 
 def test_entries_of_structlog_arrive_with_the_context_of_the_caller(
-    backend: Any, entered: list[dict[str, Any]]
+    relaying_backend: Any, entered: list[dict[str, Any]]
 ) -> None:
     structlog.contextvars.bind_contextvars(request="r-1")
-    run([Task(speakers.enter, {"number": n}) for n in range(6)], backend=backend, max_workers=2)
+    run([Task(speakers.enter, {"number": n}) for n in range(6)], backend=relaying_backend, max_workers=2)
     assert len(entered) == 12
     for n in range(6):
         told, failed = (entry for entry in entered if entry["index"] == n)
@@ -253,7 +260,7 @@ def test_entries_of_structlog_arrive_with_the_context_of_the_caller(
         assert failed == {**common, "event": "failed", "method": "error"}
 
 
-def test_structlog_on_top_of_logging_says_which_task(backend: Any, heard: Listener) -> None:
+def test_structlog_on_top_of_logging_says_which_task(relaying_backend: Any, heard: Listener) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -264,7 +271,7 @@ def test_structlog_on_top_of_logging_says_which_task(backend: Any, heard: Listen
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     try:
-        run([Task(speakers.enter, {"number": 5})], backend=backend)
+        run([Task(speakers.enter, {"number": 5})], backend=relaying_backend)
     finally:
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
@@ -276,27 +283,27 @@ def test_structlog_on_top_of_logging_says_which_task(backend: Any, heard: Listen
 # warnings ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_warning_is_shown_once_for_all_workers(backend: Any) -> None:
+def test_a_warning_is_shown_once_for_all_workers(relaying_backend: Any) -> None:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("default")
         tasks = [Task(speakers.warn_often, {"number": n}) for n in range(20)]
-        assert run(tasks, backend=backend, max_workers=2) == list(range(20))
+        assert run(tasks, backend=relaying_backend, max_workers=2) == list(range(20))
     (warning,) = [each for each in shown if each.category is DeprecationWarning]
     assert str(warning.message) == "the same everywhere"
     assert Path(warning.filename).name == "speakers.py"
 
 
-def test_filters_of_the_caller_decide(backend: Any) -> None:
+def test_filters_of_the_caller_decide(relaying_backend: Any) -> None:
     tasks = [Task(speakers.warn_of, {"text": "careful"})]
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        run(tasks * 3, backend=backend, max_workers=2)
+        run(tasks * 3, backend=relaying_backend, max_workers=2)
         assert [str(each.message) for each in shown] == ["careful"] * 3
         warnings.filterwarnings("ignore", "care")
-        run(tasks * 3, backend=backend, max_workers=2)
+        run(tasks * 3, backend=relaying_backend, max_workers=2)
         assert len(shown) == 3
         warnings.filterwarnings("error", category=RuntimeWarning)
-        (error,) = run(tasks, backend=backend, return_exceptions=True)
+        (error,) = run(tasks, backend=relaying_backend, return_exceptions=True)
         assert type(error) is RuntimeWarning
         assert len(shown) == 3
 

@@ -16,6 +16,7 @@ import pytest
 
 from cotality.core.utils.process import Task, execute_tasks_in_parallel, execute_tasks_in_parallel_streaming
 from cotality.parallel import ProcessExecutor, share, unshare
+from cotality.parallel.foreseeing import capabilities_of
 from tests.contract.functions import double, give, note_and_wait_for, wait
 
 
@@ -80,6 +81,8 @@ def children() -> set[int]:
 
 def test_a_stream_that_was_left_keeps_nothing_borrowed(parallel_backend: Any) -> None:
     """The argument is large enough to be lent; some of its borrowers end while the stream is being closed."""
+    able = capabilities_of(parallel_backend)
+    assert able is not None
     for _ in range(10):
         data = np.zeros(50_000)
         alive = weakref.ref(data)
@@ -87,8 +90,8 @@ def test_a_stream_that_was_left_keeps_nothing_borrowed(parallel_backend: Any) ->
         next(stream)
         stream.close()
         del stream, data
-        if parallel_backend != "threads":
-            # Threads that were left may still be at it.
+        if able.interrupts and able.confines:
+            # Others that were left may still be at it, and a client of a cluster may hold what it has sent last.
             assert alive() is None
 
 
@@ -222,7 +225,11 @@ def test_the_others_results_come_while_a_long_task_runs(parallel_backend: Any) -
         if index != 1500
     ]
     assert len(arrived) == 2999
-    assert max(arrived) < 1.8
+    able = capabilities_of(parallel_backend)
+    assert able is not None
+    # Elsewhere a few may have to wait behind it.
+    assert (max(arrived) < 1.8) == able.recalls
+    assert able.recalls or sum(at > 1.8 for at in arrived) < 2000
 
 
 def nested(depth: int, backend: str) -> int:

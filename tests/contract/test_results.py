@@ -93,7 +93,7 @@ def test_the_default_window_is_small_for_tasks_that_take_time(parallel_backend: 
     def source() -> Iterator[Task[Any]]:
         for n in range(1000):
             taken.append(n)
-            yield Task(wait, {"seconds": 0.01, "value": n})
+            yield Task(wait, {"seconds": 0.05, "value": n})
 
     stream = execute_tasks_in_parallel_streaming(source(), 2, backend=parallel_backend)
     for _ in range(5):

@@ -32,6 +32,7 @@ from cotality.parallel.errors import (
 from cotality.workflow import Limit, RetryPolicy, Workflow, errors, task
 from tests.contract import flows
 from tests.contract.flows import add, fail, fail_if_odd, give, noted, numbers_to, sleep, total, wait
+from tests.contract.lasting import lasting
 
 # Results -------------------------------------------------------------------------------------------------------------
 
@@ -401,7 +402,7 @@ def test_objects_of_tenacity(backend: Any, tmp_path: Path) -> None:
 
 def test_a_timeout_in_the_middle_of_a_workflow(parallel_backend: Any) -> None:
     flow = Workflow(backend=parallel_backend, max_workers=2, failure="finish", raise_failures=False)
-    slow = flow.add(sleep.options(timeout=0.2)(20))
+    slow = flow.add(sleep.options(timeout=0.2)(lasting(parallel_backend)))
     below = flow.add(give(slow.output))
     others = [flow.add(add(number)) for number in range(20)]
     began = time.monotonic()
@@ -433,7 +434,7 @@ def test_a_timeout_of_a_coroutine_cancels_it() -> None:
 
 def test_a_run_has_a_timeout(parallel_backend: Any) -> None:
     flow = Workflow(backend=parallel_backend, max_workers=2)
-    quick, slow, never = flow.add(add(1)), flow.add(sleep(20)), add(2)
+    quick, slow, never = flow.add(add(1)), flow.add(sleep(lasting(parallel_backend))), add(2)
     flow.add(never.after(slow))
     with pytest.raises(RunTimeout, match=r"0\.5 s") as caught:
         flow.run(timeout=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,13 @@ def test_a_nested_call_gets_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
         assert cpus.thread_width() == 3
     finally:
         cpus.enclosing_width.reset(token)
+
+
+def test_where_threads_compute_there_are_as_many_as_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cotality.core.utils.process import should_use_processes
+
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "100")
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
+    assert (cpus.thread_width(), should_use_processes("cpu")) == (32, True)
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert (cpus.thread_width(), should_use_processes("cpu")) == (100, False)

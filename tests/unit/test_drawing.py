@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
-
-import pytest
+from xml.etree import ElementTree
 
 from cotality.workflow import Workflow, task
 
@@ -76,13 +74,32 @@ def test_names_are_only_names() -> None:
     assert '[label="a\\"]<script>  [31m\\\\\\""]' in drawing.dot
 
 
-def test_svg(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_svg_has_a_box_for_each_node_and_a_line_for_each_edge() -> None:
     flow = Workflow("sums")
-    flow.add(load(1))
-    if shutil.which("dot") is not None:
-        assert "<svg" in flow.draw().svg()
-        assert "image/svg+xml" in flow.draw()._repr_mimebundle_()
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(FileNotFoundError, match="Graphviz"):
-        flow.draw().svg()
-    assert set(flow.draw()._repr_mimebundle_()) == {"text/plain", "text/vnd.mermaid"}
+    flow.add(add(load(1).output, load.options(name='<b>&"\x1b' + 40 * "x")(2).output))
+    drawing = flow.draw()
+    root = ElementTree.fromstring(drawing.svg())
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = [tuple(float(box.attrib[name]) for name in ("x", "y")) for box in root.iter(f"{space}rect")]
+    assert len(set(boxes)) == 3
+    assert [text.text for text in root.iter(f"{space}text")] == ["load", '<b>&" xxxxxxxxxxxxxxxxx…', "add"]
+    assert [title.text for title in root.iter(f"{space}title")][1] == '<b>&" ' + 40 * "x"
+    # What is needed stands to the left of what needs it.
+    assert boxes[0][0] == boxes[1][0] < boxes[2][0]
+    assert len(root.findall(f"{space}g/{space}path")) == 2
+    assert drawing._repr_mimebundle_()["image/svg+xml"] == drawing.svg()
+
+
+def test_svg_of_a_name_that_needs_itself() -> None:
+    step = load(0)
+    for _ in range(60):
+        step = load(step.output)
+    flow = Workflow("chain")
+    flow.add(step)
+    svg = flow.draw().svg()
+    assert "load × 61 ↻" in svg
+    assert svg.count("<rect") == 1
+
+
+def test_svg_of_nothing() -> None:
+    assert ElementTree.fromstring(Workflow("empty").draw().svg()).tag.endswith("svg")

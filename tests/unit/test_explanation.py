@@ -6,7 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import pytest
 
 from cotality.parallel import ProcessExecutor
 from cotality.workflow import Limit, Workflow, task
@@ -176,3 +179,22 @@ assert len(told.widths) == 50_001 and max(told.widths) == 1
 assert threading.active_count() == 1 and not multiprocessing.active_children()
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_what_is_asked_of_a_place_that_can_not_do_it_is_told() -> None:
+    flow = Workflow("elsewhere")
+    with ThreadPoolExecutor(1) as executor:
+        flow.add(load.options(backend=executor, timeout=5)(1))
+        told = flow.explain()
+    assert told.problems == []
+    assert told.remarks == [
+        "on ThreadPoolExecutor a task that outlasts its timeout holds its worker until it ends: load"
+    ]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python has interpreters")
+def test_a_backend_that_this_python_has_not_is_a_problem() -> None:
+    flow = Workflow("interpreters", backend="interpreters")
+    flow.add(load(1))
+    (problem,) = flow.explain().problems
+    assert "needs Python 3.14" in problem

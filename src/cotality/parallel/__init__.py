@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cotality.parallel import errors as errors
+    from cotality.parallel._backends.dask.pool import DaskPool as DaskPool
+    from cotality.parallel._backends.futures.executors import ExecutorPool as ExecutorPool
     from cotality.parallel._backends.present import current_task as current_task
     from cotality.parallel._backends.processes.loans import share as share
     from cotality.parallel._backends.processes.loans import unshare as unshare
+    from cotality.parallel._backends.ray.pool import RayPool as RayPool
     from cotality.parallel._backends.state import worker_state as worker_state
+    from cotality.parallel._data.capabilities import Capabilities as Capabilities
     from cotality.parallel._data.current import CurrentTask as CurrentTask
     from cotality.parallel._data.events import Companion as Companion
     from cotality.parallel._data.events import Event as Event
     from cotality.parallel._data.events import Observer as Observer
+    from cotality.parallel._data.journal import Journal as Journal
+    from cotality.parallel._data.journal import JournalStore as JournalStore
+    from cotality.parallel._data.journal import ResultCache as ResultCache
     from cotality.parallel._data.limit import Limit as Limit
     from cotality.parallel._data.mapped import Mapped as Mapped
     from cotality.parallel._data.messages import Backend as Backend
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
     from cotality.parallel._data.progress import ProgressDisplay as ProgressDisplay
     from cotality.parallel._data.reference import Reference as Reference
     from cotality.parallel._data.task import Task as Task
+    from cotality.parallel._journal.cache import Cache as Cache
+    from cotality.parallel._journal.cache import CacheEntry as CacheEntry
+    from cotality.parallel._journal.letters import load_failures as load_failures
     from cotality.parallel._observers.configure import configure_logging as configure_logging
     from cotality.parallel._run import run as run
     from cotality.parallel._run import stream as stream
@@ -46,9 +56,16 @@ _HOMES = {
     "Reference": "_data.reference",
     "Outcome": "_data.outcome",
     "Mapped": "_data.mapped",
+    "Journal": "_data.journal",
+    "JournalStore": "_data.journal",
     "Limit": "_data.limit",
     "Backend": "_data.messages",
+    "Cache": "_journal.cache",
+    "CacheEntry": "_journal.cache",
     "CallOptions": "_data.options",
+    "Capabilities": "_data.capabilities",
+    "DaskPool": "_backends.dask.pool",
+    "ExecutorPool": "_backends.futures.executors",
     "Companion": "_data.events",
     "CurrentTask": "_data.current",
     "Event": "_data.events",
@@ -59,11 +76,14 @@ _HOMES = {
     "current_task": "_backends.present",
     "Pool": "_data.messages",
     "ProcessExecutor": "executors",
+    "RayPool": "_backends.ray.pool",
+    "ResultCache": "_data.journal",
     "RetryPolicy": "_data.policies",
     "RunOptions": "_data.options",
     "Task": "_data.task",
     "ThreadExecutor": "executors",
     "__version__": "_version",
+    "load_failures": "_journal.letters",
     "run": "_run",
     "share": "_backends.processes.loans",
     "stream": "_run",
@@ -73,10 +93,17 @@ _HOMES = {
 
 __all__ = [
     "Backend",
+    "Cache",
+    "CacheEntry",
     "CallOptions",
+    "Capabilities",
     "Companion",
     "CurrentTask",
+    "DaskPool",
     "Event",
+    "ExecutorPool",
+    "Journal",
+    "JournalStore",
     "Limit",
     "Mapped",
     "Observer",
@@ -85,7 +112,9 @@ __all__ = [
     "ProcessExecutor",
     "Progress",
     "ProgressDisplay",
+    "RayPool",
     "Reference",
+    "ResultCache",
     "RetryPolicy",
     "RunOptions",
     "Task",
@@ -96,6 +125,7 @@ __all__ = [
     "configure_logging",
     "current_task",
     "errors",
+    "load_failures",
     "run",
     "share",
     "stream",

@@ -14,18 +14,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain
-from time import monotonic
 from typing import Any, Protocol
 
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._backends.present import mark_records
 from cotality.parallel._data.current import Belonging, CurrentTask
 from cotality.parallel._data.events import Identity, Note, Subject
+from cotality.parallel._data.memory import Memory
 from cotality.parallel._data.messages import Backend, Ending, Planned, Source
 from cotality.parallel._data.task_errors import TaskTimeout
 from cotality.parallel._observers.audience import Audience
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.plan import Plan
-from cotality.parallel._scheduling.sizing import Sizing
+from cotality.parallel._scheduling.sizing import BATCH_SECONDS, Sizing
 from cotality.parallel._scheduling.survey import ListSurvey
 
 PULL_SECONDS = 0.002
@@ -40,6 +41,11 @@ class AnyPlan(Protocol):
     @property
     def look_at(self) -> float | None:
         """When it is worth looking at what runs; None: never."""
+        ...
+
+    @property
+    def timed(self) -> bool:
+        """Whether it has to be known when attempts begin, because of a timeout or a limit."""
         ...
 
     @property
@@ -76,7 +82,8 @@ class Feed:
         self.backend = backend
         self._companions = audience if audience is not None and audience.accompanies else None
         self._take = take
-        self.sizing = Sizing(backend.workers, backend.reach, window)
+        message = getattr(backend, "batch_seconds", BATCH_SECONDS)
+        self.sizing = Sizing(backend.workers, backend.reach, window, message)
         self._pull_size = 1
 
     def dispatch(self) -> bool:
@@ -128,16 +135,23 @@ class Loop:
             self._introduce(feed.backend)
         self._subject = subject
         self._audience = audience
+        self.remembers: Memory | None = None
+        """What it remembers; None: nothing."""
 
     def _introduce(self, backend: Backend) -> None:
         """Tell a backend, if it wants to know, for which run it works; before it is given anything."""
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            belong(Belonging(self.identity, self._plan.attempt_of, _relay))
+            # Of the plan alone: a backend that held the loop would live with it in a circle.
+            plan = self._plan
+            belong(Belonging(self.identity, plan.attempt_of, _relay, lambda: plan.timed))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""
+        if self.remembers is not None:
+            self.remembers.open()
+            self.remembers.tells = self._audience is not None
         if self._audience is not None:
             self._audience.begin(self._subject, monotonic())
 
@@ -169,11 +183,18 @@ class Loop:
         patience: float | None = 0.0
         if wait and not plan.done and not busy_source:
             patience = plan.patience(monotonic())
+        memory = self.remembers
+        if memory is not None:
+            patience = _sooner(patience, memory.patience(monotonic()))
         endings = self._collect(patience)
         now = monotonic()
+        if memory is not None:
+            memory.record(endings, now)
         if plan.look_at is not None and now >= plan.look_at:
             self._end_overdue(now)
         settled = plan.settle(endings, now)
+        if memory is not None:
+            endings = [*memory.news(), *endings]
         if endings or plan.notes:
             self._tell(endings, now)
         return settled
@@ -207,6 +228,24 @@ class Loop:
         for feed in self._feeds:
             _tell_of_runaways(feed.backend)
 
+    def _put_all_away(self) -> None:
+        try:
+            self._keep_the_last()
+        finally:
+            self.put_away()
+
+    def _keep_the_last(self) -> None:
+        """What has finished and was not collected, because the run ends before its time, is remembered as well."""
+        memory, self.remembers = self.remembers, None
+        if memory is not None:
+            try:
+                for feed in self._feeds:
+                    leftovers = getattr(feed.backend, "leftovers", None)
+                    if leftovers is not None:
+                        memory.record(leftovers(), monotonic())
+            finally:
+                memory.close()
+
     def wake(self) -> None:
         """Make a waiting turn return soon; from any thread."""
         for feed in self._feeds:
@@ -238,12 +277,17 @@ class Loop:
             try:
                 _close(self._feeds)
             finally:
-                self.put_away()
+                self._put_all_away()
         finally:
             if self._audience is not None:
                 now = monotonic()
                 self._tell((), now)
                 self._audience.end(self.state, now)
+
+
+def _sooner(first: float | None, second: float | None) -> float | None:
+    """The shorter of two times to wait, of which each may be for ever."""
+    return first if second is None else second if first is None else min(first, second)
 
 
 def _close(feeds: Sequence[Feed]) -> None:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from cotality.parallel._backends.choose import require_processes
 from cotality.parallel._backends.cpus import process_width, thread_width
 from cotality.parallel._backends.threads import ThreadPool
+from cotality.parallel._data.capabilities import AblePool, Capabilities
 from cotality.parallel._data.checks import check_count
-from cotality.parallel._data.messages import Backend, Pool
+from cotality.parallel._data.messages import Backend
 from cotality.parallel._mailbox import Mailbox
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
     from cotality.parallel._backends.processes.launch import StartMethod
+
+__all__ = ["ProcessExecutor", "ThreadExecutor"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +33,7 @@ _executor_numbers = count()
 class _PoolExecutor(Executor):
     """What both executors share."""
 
-    def __init__(self, pool: Pool, mailbox: Mailbox) -> None:
+    def __init__(self, pool: AblePool, mailbox: Mailbox) -> None:
         self._pool = pool
         self._mailbox = mailbox
         # An executor that is dropped without a shutdown ends when its work is done.
@@ -55,6 +58,11 @@ class _PoolExecutor(Executor):
         if not callable(fn):
             raise TypeError(f"fn must be callable, not {type(fn).__name__}")
         return self._mailbox.post(fn, args, kwargs)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do when it is given as ``backend=``."""
+        return self._pool.capabilities
 
     def open(self, max_workers: int | None) -> Backend:
         """A backend for one run: how ``backend=executor`` uses the workers of this executor."""
@@ -171,7 +179,18 @@ class ProcessExecutor(_PoolExecutor):
         chunksize: int = 1,
         **options: Any,
     ) -> Iterator[R]:
-        """As ``Executor.map``; ``chunksize`` has no effect: how many calls go into a message is found out."""
+        """As ``Executor.map``.
+
+        Parameters:
+            fn: What to call.
+            iterables: Where its arguments come from, one of each.
+            timeout: Seconds, from now, until the last result must be there; None: no bound.
+            chunksize: Has no effect: how many calls go into a message is found out.
+            options: What else ``Executor.map`` takes.
+
+        Raises:
+            ValueError: ``chunksize`` is less than 1.
+        """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         return super().map(fn, *iterables, timeout=timeout, **options)

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cotality.parallel._data.capabilities import Capabilities
 from cotality.parallel._execution import lane_for
 
-__all__ = ["can_send", "culprit", "default_workers", "lane_for", "pickled_size", "usable_cpus"]
+__all__ = [
+    "can_send",
+    "capabilities_of",
+    "culprit",
+    "default_workers",
+    "lane_for",
+    "pickled_size",
+    "threads_compute",
+    "usable_cpus",
+]
 
 
 def usable_cpus() -> int:
@@ -21,6 +31,13 @@ def usable_cpus() -> int:
     return cpu_count()
 
 
+def threads_compute() -> bool:
+    """Whether threads compute at the same time, as they do where this Python has no global lock."""
+    from cotality.parallel._backends.cpus import threads_compute
+
+    return threads_compute()
+
+
 def default_workers(backend: Any) -> int | None:
     """How many workers a backend has when nobody says; None for a pool, which only itself knows."""
     from cotality.parallel._backends.cpus import process_width, thread_width
@@ -28,9 +45,20 @@ def default_workers(backend: Any) -> int | None:
 
     if backend == "threads":
         return thread_width()
-    if backend == "processes":
+    if backend in ("processes", "interpreters"):
         return process_width()
     return {"asyncio": MOST_AT_ONCE, "serial": 1}.get(backend) if isinstance(backend, str) else None
+
+
+def capabilities_of(backend: Any) -> Capabilities | None:
+    """What a backend can do; None for a pool that does not say.
+
+    Raises:
+        TypeError, ValueError, ImportError: it can not be used.
+    """
+    from cotality.parallel._backends.choose import choose_pool
+
+    return getattr(choose_pool(backend), "capabilities", None)
 
 
 def can_send(function: Callable[..., Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any
 
 from cotality.parallel import Mapped, Task
@@ -11,7 +12,8 @@ from cotality.parallel.building import needs_of
 
 MOST_NODES = 50
 """More nodes than these are drawn as one for each name."""
-SVG_SECONDS = 30
+MOST_LETTERS = 24
+"""More of a name do not fit into the box that is drawn for it."""
 
 
 class Drawing:
@@ -38,7 +40,7 @@ class Drawing:
     """
 
     def __init__(self, nodes: Sequence[Task[Any] | Mapped[Any]], *, fold: bool | None) -> None:
-        self.folded = len(nodes) > MOST_NODES if fold is None else fold
+        self.folded: bool = len(nodes) > MOST_NODES if fold is None else fold
         self._labels, self._edges = _folded(nodes) if self.folded else _whole(nodes)
 
     @property
@@ -56,24 +58,29 @@ class Drawing:
         return "\n".join(["digraph {", "    rankdir=LR", "    node [shape=box, fontname=sans]", *lines, "}"])
 
     def svg(self) -> str:
-        """The picture as SVG.
+        """The picture as SVG."""
+        # Only who wants a picture pays for importing it.
+        from cotality.workflow._layout import HEIGHT, WIDTH, lay_out
 
-        Raises:
-            FileNotFoundError: Graphviz is not installed.
-            RuntimeError: Graphviz could not draw it.
-        """
-        # Only who wants SVG pays for importing it.
-        import subprocess
-
-        program = _graphviz()
-        if program is None:
-            raise FileNotFoundError("SVG needs Graphviz, whose program dot was not found: install it, or use .mermaid")
-        ended = subprocess.run(
-            [program, "-Tsvg"], input=self.dot, capture_output=True, text=True, timeout=SVG_SECONDS, check=False
-        )
-        if ended.returncode:
-            raise RuntimeError(f"Graphviz could not draw it: {ended.stderr.strip()}")
-        return ended.stdout
+        layout = lay_out(len(self._labels), [edge for edge in self._edges if edge[0] != edge[1]])
+        needs_itself = {source for source, target in self._edges if source == target}
+        parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:g} {layout.height:g}" '
+            f'width="{layout.width:g}" height="{layout.height:g}" font-family="sans-serif" font-size="13">',
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+            '<path d="M0 0L8 4L0 8z" fill="#64748b"/></marker></defs>',
+            '<g fill="none" stroke="#64748b" stroke-width="1.2" marker-end="url(#tip)">',
+            *(f'<path d="{line}" marker-end="url(#tip)"/>' for line in layout.lines),
+            "</g>",
+        ]
+        for place, ((x, y), label) in enumerate(zip(layout.spots, self._labels, strict=True)):
+            parts += [
+                f'<g><title>{escape(_in_a_line(label))}</title><rect x="{x:g}" y="{y:g}" width="{WIDTH}" '
+                f'height="{HEIGHT}" rx="5" fill="#f8fafc" stroke="#94a3b8"/>',
+                f'<text x="{x + WIDTH / 2:g}" y="{y + HEIGHT / 2 + 4:g}" text-anchor="middle" fill="#0f172a">'
+                f"{escape(_short(label))}{' ↻' if place in needs_itself else ''}</text></g>",
+            ]
+        return "\n".join([*parts, "</svg>"])
 
     def __str__(self) -> str:
         return self.mermaid
@@ -82,17 +89,8 @@ class Drawing:
         return f"<Drawing of {len(self._labels)} nodes and {len(self._edges)} edges>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """For notebooks: SVG where it can be made, and Mermaid's text everywhere."""
-        bundle = {"text/plain": self.mermaid, "text/vnd.mermaid": self.mermaid}
-        if _graphviz() is not None:
-            bundle["image/svg+xml"] = self.svg()
-        return bundle
-
-
-def _graphviz() -> str | None:
-    from shutil import which
-
-    return which("dot")
+        """For notebooks: whichever of these they show."""
+        return {"text/plain": self.mermaid, "text/vnd.mermaid": self.mermaid, "image/svg+xml": self.svg()}
 
 
 def _whole(nodes: Sequence[Task[Any] | Mapped[Any]]) -> tuple[list[str], list[tuple[int, int]]]:
@@ -127,3 +125,8 @@ def _for_dot(label: str) -> str:
 
 def _in_a_line(label: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in label)
+
+
+def _short(label: str) -> str:
+    label = _in_a_line(label)
+    return label if len(label) <= MOST_LETTERS else f"{label[: MOST_LETTERS - 1]}…"

@@ -6,9 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from cotality.parallel import Limit, Mapped, Task
+from cotality.parallel import Capabilities, Limit, Mapped, Task
 from cotality.parallel.building import Durations, is_gathering, needs_of
-from cotality.parallel.foreseeing import can_send, culprit, default_workers, lane_for, pickled_size, usable_cpus
+from cotality.parallel.foreseeing import (
+    can_send,
+    capabilities_of,
+    culprit,
+    default_workers,
+    lane_for,
+    pickled_size,
+    usable_cpus,
+)
 from cotality.workflow._foresight import Foreseen, foresee
 
 MOST_PICKLED = 100
@@ -25,7 +33,7 @@ class Explanation:
             are known.
         widths: How many tasks could run at once at each step, if there were workers enough; the longest path through
             the workflow has as many tasks as there are steps.
-        sizes: The bytes of the largest arguments of each name, of tasks that run in processes.
+        sizes: The bytes of the largest arguments of each name, of tasks that are sent somewhere.
         workers: How many workers the workflow's own backend has; None for a pool, which only itself knows.
         seconds: How long the tasks on the longest path and all tasks together take, by what earlier runs of the same
             workflow have shown; None as long as that is not known of all.
@@ -58,11 +66,12 @@ class Explanation:
         self._backend = backend
         tasks = [node for node in nodes if isinstance(node, Task) and not is_gathering(node)]
         mapped = {node: foresee(node, MOST_PICKLED) for node in nodes if isinstance(node, Mapped)}
-        self.tasks, self.maps = len(tasks), len(mapped)
+        self.tasks: int = len(tasks)
+        self.maps: int = len(mapped)
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
-        self.widths = _widths(nodes)
+        self.widths: list[int] = _widths(nodes)
         self.sizes: dict[str, int] = {}
-        self.workers = max_workers or default_workers(backend)
+        self.workers: int | None = max_workers or default_workers(backend)
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self._looked_at: Counter[str] = Counter()
@@ -72,7 +81,7 @@ class Explanation:
             self._look_at_map(node, foreseen)
         firsts = [(foreseen.tasks[0], foreseen.number or 0) for foreseen in mapped.values() if foreseen.tasks]
         self._look_at_limits([*((task, 1) for task in tasks), *firsts], timeout)
-        self.seconds = _seconds(nodes, mapped, durations)
+        self.seconds: tuple[float, float] | None = _seconds(nodes, mapped, durations)
         if backend == "processes" and (self.workers or 0) > usable_cpus():
             self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
 
@@ -80,7 +89,8 @@ class Explanation:
         place = lane_for(task, self._backend)
         where = place if isinstance(place, str) else type(place).__name__
         self.places[where][task.name] += number
-        if where in ("processes", "ProcessExecutor") and self._looked_at[task.name] < MOST_PICKLED:
+        able = self._look_at_place(where, place, task)
+        if able is not None and not able.shares_objects and self._looked_at[task.name] < MOST_PICKLED:
             self._looked_at[task.name] += 1
             if not can_send(task.callback_function):
                 self._add_problem(
@@ -95,6 +105,19 @@ class Explanation:
             self._look_at(task, 1 if place else 1 + foreseen.more)
         if foreseen.number is None and not foreseen.problems:
             self.remarks.append(f"how many tasks the {mapped.name} makes is known only in the run")
+
+    def _look_at_place(self, where: str, place: Any, task: Task[Any]) -> Capabilities | None:
+        """What the place of a task can do; says so if the task asks for more."""
+        try:
+            able = capabilities_of(place)
+        except (ImportError, OSError, ValueError) as error:
+            self._add_problem(str(error))
+            return None
+        if able is not None and task.options.timeout is not None and not able.replaces:
+            remark = f"on {where} a task that outlasts its timeout holds its worker until it ends: {task.name}"
+            if remark not in self.remarks:
+                self.remarks.append(remark)
+        return able
 
     def _look_at_arguments(self, task: Task[Any]) -> None:
         wired = {place for place, _template in task.wired or task.wiring()}

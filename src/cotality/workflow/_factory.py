@@ -36,8 +36,8 @@ class _Core(Generic[R]):
     def __init__(self, function: Callable[..., R]) -> None:
         self.function = function
         # Each is found in a worker by the function's name and the chain of what it wraps.
-        self.checked = self._checking(function, full=False)
-        self.fully = self._checking(self.checked, full=True)
+        self.checked: Callable[..., R] = self._checking(function, full=False)
+        self.fully: Callable[..., R] = self._checking(self.checked, full=True)
         self._binder: Binder | None = None
         self.fitting: dict[tuple[int, str | int], Any] = {}
         """Whose results are known to fit which argument."""
@@ -254,7 +254,12 @@ class TaskFactory(Generic[P, R]):
         return template
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the plain function: for tests, for the debugger, and inside of other tasks."""
+        """Call the plain function: for tests, for the debugger, and inside of other tasks.
+
+        Parameters:
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+        """
         if self._bound is not None:
             return self._core.function(self._bound, *args, **kwargs)
         return self._core.function(*args, **kwargs)
@@ -330,6 +335,9 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
     Parameters:
         function: The function; ``async def`` too. Without it, a decorator with options is returned.
         options: See :class:`~cotality.parallel.TaskOptions`.
+
+    Returns:
+        The factory of tasks, or the decorator that makes one.
 
     Raises:
         TypeError: something that can not be a task, or an option that does not exist.

@@ -326,6 +326,15 @@ class Workflow:
         """As :meth:`run`, for who awaits it: coroutines run on the caller's event loop, which is never held up.
 
         Cancelling the caller cancels the run.
+
+        Parameters:
+            options: On top of the workflow's own.
+
+        Returns:
+            As :meth:`run`.
+
+        Raises:
+            Exception: as :meth:`run`.
         """
         settings = self._settings(options)
         run, execution = self._open(settings, event_loop=running_loop())
@@ -339,7 +348,17 @@ class Workflow:
     def astream(
         self, *wanted: Task[Any] | Mapped[Any], ordered: bool = True, **options: Unpack[WorkflowOptions]
     ) -> AsyncStream:
-        """As :meth:`stream`, for ``async for``: coroutines run on the caller's event loop, which is never held up."""
+        """As :meth:`stream`, for ``async for``: coroutines run on the caller's event loop, which is never held up.
+
+        Parameters:
+            wanted: As for :meth:`stream`.
+            ordered: As for :meth:`stream`.
+            options: On top of the workflow's own.
+
+        Raises:
+            RuntimeError: no event loop is running.
+            Exception: as :meth:`stream`.
+        """
         settings = self._settings(options)
         loop = running_loop()
         run, execution = self._open(settings, self._wanted(wanted), ordered=ordered, event_loop=loop)

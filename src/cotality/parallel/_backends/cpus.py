@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
@@ -63,9 +64,16 @@ def _read(path: str) -> str:
         return file.read()
 
 
+def threads_compute() -> bool:
+    """Whether threads compute at the same time: this is a free-threaded build, and its lock is off."""
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
 def thread_width() -> int:
-    """How many threads a run has when nobody says: ``min(32, cpus + 4)``, shared among nested calls."""
-    return max(1, min(32, cpu_count() + 4) // enclosing_width.get()())
+    """How many threads a run has when nobody says: ``min(32, cpus + 4)``, shared among nested calls; no fewer than
+    there are processors where threads compute at the same time."""
+    width = min(32, cpu_count() + 4)
+    return max(1, (max(width, cpu_count()) if threads_compute() else width) // enclosing_width.get()())
 
 
 def process_width() -> int:

@@ -12,11 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, copy_context
+from dataclasses import replace
 from inspect import isawaitable
 from time import monotonic
 
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, context_of, structlog_mark
+from cotality.parallel._data.capabilities import OF_THREADS
 from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import Ending, Planned
 
@@ -57,6 +59,8 @@ class EventLoopPool:
     Parameters:
         loop: The loop; None: the private one.
     """
+
+    capabilities = replace(OF_THREADS, interrupts=True)
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop
@@ -155,6 +159,10 @@ class EventLoopBackend:
                 self._owner.wait(timeout)
         self._woken = False
         return [endings.popleft() for _ in range(len(endings))]
+
+    def leftovers(self) -> list[Ending]:
+        """What had ended when this was closed, and was not collected."""
+        return [self._endings.popleft() for _ in range(len(self._endings))]
 
     def running(self) -> list[tuple[int, float]]:
         return [(ticket, started) for ticket, (_planned, started) in tuple(self._running.items())]

@@ -30,6 +30,7 @@ from cotality.parallel._backends.crew import start_thread
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, present, structlog_mark
 from cotality.parallel._backends.state import reset_worker_state
+from cotality.parallel._data.capabilities import OF_THREADS
 from cotality.parallel._data.current import Belonging, CurrentTask
 from cotality.parallel._data.messages import Ending, Planned
 
@@ -43,6 +44,8 @@ class ThreadPool:
         initializer: Called in each thread before its first task of a run.
         initargs: Its arguments.
     """
+
+    capabilities = OF_THREADS
 
     def __init__(
         self,
@@ -151,7 +154,7 @@ class ThreadBackend:
     def _start(self) -> None:
         member = _Member(self._belonging)
         try:
-            start_thread(lambda: self._serve(member))
+            self._launch(lambda: self._serve(member))
         except RuntimeError as error:
             self._started -= 1
             # Since 3.12 no thread can be started a while before the interpreter says that it ends.
@@ -163,6 +166,10 @@ class ThreadBackend:
             self.workers = self._started
         else:
             self._members.append(member)
+
+    def _launch(self, duty: Callable[[], None]) -> None:
+        """Have a thread do this."""
+        start_thread(duty)
 
     def _serve(self, member: _Member) -> None:
         """A thread's time with this run."""
@@ -250,6 +257,10 @@ class ThreadBackend:
             raise WorkerStartError("the initializer raised: no worker can be started") from self._unprepared
         take = endings.popleft
         return [take() for _ in range(len(endings))]
+
+    def leftovers(self) -> list[Ending]:
+        """What had ended when this was closed, and was not collected."""
+        return [self._endings.popleft() for _ in range(len(self._endings))]
 
     def running(self) -> list[tuple[int, float]]:
         return [(planned[0], member.started) for member in self._members for planned in tuple(member.current)]

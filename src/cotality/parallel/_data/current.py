@@ -20,6 +20,12 @@ class CurrentTask:
         task: The task's name.
         index: The task's place in the run.
         attempt: Which attempt of the task it is, from 1.
+
+    Example:
+        >>> from cotality.parallel import Task, current_task, run
+        >>> [now] = run([Task(current_task, {})])
+        >>> now.task, now.index, now.attempt
+        ('current_task', 0, 1)
     """
 
     run: str
@@ -45,11 +51,13 @@ class Belonging(NamedTuple):
         attempt_of: Which attempt of a task, by its ticket, is the present one; may be asked from any thread.
         hear: Is given what a task said where the caller does not hear it by itself, and which task that was, if any.
             To be called in the thread of the run loop. Raises no ``Exception``.
+        timed: Whether it has to be known when attempts begin, because of a timeout or a limit.
     """
 
     run: Identity
     attempt_of: Callable[[int], int]
     hear: Callable[[CurrentTask | None, Any], object]
+    timed: Callable[[], bool]
 
     def task(self, planned: Planned) -> CurrentTask:
         """What is known of the present attempt of a task."""

@@ -31,9 +31,9 @@ class Wire:
     __slots__ = ("kind", "path", "task")
 
     def __init__(self, task: Any, kind: str = VALUE, path: tuple[Step, ...] = ()) -> None:
-        self.task = task
-        self.kind = kind
-        self.path = path
+        self.task: Any = task
+        self.kind: str = kind
+        self.path: tuple[Step, ...] = path
 
     def to(self, item: bool, key: Any) -> Wire:
         """A wire to a part of what this one carries."""

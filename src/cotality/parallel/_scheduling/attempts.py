@@ -45,6 +45,11 @@ class Attempts:
         """Whether there is anything to be known of one."""
         return bool(self._limited or self.retries.used or self._timeouts.look_at)
 
+    @property
+    def timed(self) -> bool:
+        """Whether it matters when one of them begins."""
+        return bool(self._limited) or self._timeouts.look_at is not None
+
     def look_at(self, *, barred: bool) -> float | None:
         """When it is worth looking at what runs; None: never.
 

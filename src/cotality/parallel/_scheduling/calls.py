@@ -59,7 +59,8 @@ class Calls:
         policy = task.options.retry
         if policy is not None and policy.on_result is not None:
             call = Call(task, partial(ask, call.callback_function, policy.on_result), call.positional, call.arguments)
-        if lane.chains and id(task.callback_function) in self._bulky and self._is_for_workers_only(ticket, lane):
+        bulky = lane.keeps or (lane.chains and id(task.callback_function) in self._bulky)
+        if bulky and self._is_for_workers_only(ticket, lane):
             if isinstance(call, Task):
                 call = Call(task, task.callback_function, task.positional, task.arguments)
             call.sealed = True

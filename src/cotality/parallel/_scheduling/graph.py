@@ -33,7 +33,7 @@ class Graph:
         self.nodes: list[Any] = []
         """By ticket; in the place of an item of a map that has succeeded, something that has its name."""
         self.tickets: dict[Node, int] = {}
-        self.records = Records()
+        self.records: Records = Records()
         self.values: dict[int, Any] = {}
         self.dependents: list[list[int] | None] = []
         self.uses: list[int] = []
@@ -45,7 +45,7 @@ class Graph:
         """Those that wait for nothing any more and that nobody has taken from here."""
         self.ended: list[int] = []
         """Those that have ended, however they did, and that nobody has taken from here."""
-        self.unfinished = 0
+        self.unfinished: int = 0
         self.followers: dict[int, list[int]] = {}
         """The maps that go through the items of a map, by the ticket of that map, until it begins."""
         self.map_followers: dict[int, list[int]] = {}
@@ -220,7 +220,7 @@ class Graph:
             return wire.follow(self.outcome_for(source))
         if source in self.values:
             value = self.values[source]
-            if isinstance(value, Sealed) and (wire.path or not sealed):
+            if isinstance(value, Sealed) and (wire.path or not sealed or not value.travels):
                 value = self.values[source] = value.open()
         elif ahead_of is not None:
             return ahead_of
@@ -231,14 +231,25 @@ class Graph:
             )
         return wire.follow(value) if wire.path else value
 
+    def value_of(self, ticket: int) -> Any:
+        """A node's result, opened if it was not; DROPPED if it is not there any more.
+
+        Raises:
+            BaseException: whatever opening it raises.
+        """
+        value = self.values.get(ticket, DROPPED)
+        if isinstance(value, Sealed):
+            value = self.values[ticket] = value.open()
+        return value
+
     def outcome_for(self, ticket: int) -> Any:
         """What a node came to, for a task that takes it; for a map, the list of what its items came to."""
         if type(self.nodes[ticket]) is not Mapped:
-            return self.records.outcome(ticket, self.nodes[ticket], self.values.get(ticket, DROPPED))
+            return self.records.outcome(ticket, self.nodes[ticket], self.value_of(ticket))
         if ticket not in self._outcome_lists:
             # One that never began has no items: it is told by itself why.
-            items = self.items.get(ticket, (ticket,))
-            values = chain(self.values.get(ticket, ()), repeat(DROPPED))
+            items, given = self.items.get(ticket, (ticket,)), self.value_of(ticket)
+            values = chain(() if given is DROPPED else given, repeat(DROPPED))
             self._outcome_lists[ticket] = [
                 self.records.outcome(item, self.nodes[item], value) for item, value in zip(items, values, strict=False)
             ]

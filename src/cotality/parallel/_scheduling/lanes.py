@@ -24,7 +24,7 @@ class Lane:
     """What is due on one backend.
 
     ``chains`` is told by whoever opens the backend: whether it can send a task along behind the one whose result it
-    needs.
+    needs; and ``keeps``: whether results stay where they were made unless somebody here needs them.
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,7 @@ class Lane:
         self.barred: dict[tuple[Limit, ...], deque[Entry]] = {}
         """Those that are due but for a limit."""
         self.chains = False
+        self.keeps = False
 
     def __bool__(self) -> bool:
         return bool(self.due) or any(self.barred.values())

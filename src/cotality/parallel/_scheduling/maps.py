@@ -14,6 +14,7 @@ from typing import Any
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, in_order, needs_of
 from cotality.parallel._data.reference import Wire, as_references
+from cotality.parallel._data.sealed import Sealed, Several
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
 from cotality.parallel._data.task_options import Options
@@ -125,7 +126,7 @@ class Maps:
         """The result of an item of another map, or why there is none."""
         ticket = upstream.expansion.items[place]
         if self._graph.records.state[ticket] == SUCCEEDED:
-            return self._graph.values[ticket]
+            return self._graph.value_of(ticket)
         return Missing(*self._graph.cause_of(ticket))
 
     def _add_item(self, expansion: Expansion, place: int, items: list[Any]) -> None:
@@ -214,7 +215,9 @@ class Maps:
         """All items have ended, and so has the map."""
         graph, ticket = self._graph, expansion.ticket
         whole = self._needs_whole(expansion)
-        results = [graph.values.get(item, DROPPED) for item in expansion.items] if whole else []
+        results: Any = [graph.values.get(item, DROPPED) for item in expansion.items] if whole else []
+        if any(isinstance(result, Sealed) for result in results):
+            results = Several(results)
         for item, held in zip(expansion.items, expansion.held, strict=True):
             if held:
                 graph.release(item)
@@ -260,6 +263,11 @@ def _use_up(mapped: Mapped[Any]) -> None:
 def _stand_in(expansion: Expansion) -> Task[Any]:
     """What stands for an item that never became a task."""
     return Task(_never, {}, options=Options(name=name_of(expansion.mapped.function)))
+
+
+def is_stand_in(task: Task[Any]) -> bool:
+    """Whether a task stands for an item that never became one."""
+    return task.callback_function is _never
 
 
 def _never() -> None:

@@ -26,10 +26,10 @@ class Records:
     """States and times by ticket; outcomes are made of them when somebody asks."""
 
     def __init__(self) -> None:
-        self.state = bytearray()
-        self.ready = array("d")
-        self.began = array("d")
-        self.ended = array("d")
+        self.state: bytearray = bytearray()
+        self.ready: array[float] = array("d")
+        self.began: array[float] = array("d")
+        self.ended: array[float] = array("d")
         self.workers: list[str | None] = []
         self.attempts: dict[int, int] = {}
         """How often a task was tried, where it was more than once."""

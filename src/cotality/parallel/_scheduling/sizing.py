@@ -22,12 +22,14 @@ class Sizing:
         reach: The widest window that the backend can use.
         window: The window the caller asked for; None: two tasks a worker, more only while tasks are so short that
             two batches a worker hold more.
+        batch_seconds: The work that one message should carry.
     """
 
-    def __init__(self, workers: int, reach: int, window: int | None) -> None:
+    def __init__(self, workers: int, reach: int, window: int | None, batch_seconds: float = BATCH_SECONDS) -> None:
         self._workers = workers
         self._reach = reach
         self._fixed = window
+        self._batch_seconds = batch_seconds
         self._mean = 0.0
         self.batch = 1
         self.window = window or 2 * workers
@@ -41,7 +43,7 @@ class Sizing:
         seen = spent / len(sample)
         self._mean = (self._mean + seen) / 2 if self._mean else seen
         # One outlier must not make single messages of the next thousand tasks, nor one lucky handful a huge batch.
-        fitting = int(BATCH_SECONDS / (self._mean + 1e-7))
+        fitting = int(self._batch_seconds / (self._mean + 1e-7))
         self.batch = max(1, self.batch // 2, min(fitting, 2 * self.batch + 6, LARGEST_BATCH))
         if self._fixed is None:
             self.window = max(2 * self._workers, min(self._reach, 2 * self._workers * self.batch))

@@ -18,7 +18,7 @@ def should_use_processes(task_type: str) -> bool:
 
     Returns:
         True for work that computes; False for work that waits, for a mixture, and for a kind that is not known, because
-        threads are right for most work.
+        threads are right for most work. False for all where this Python runs threads without a global lock.
 
     Raises:
         TypeError: not a string.
@@ -30,7 +30,12 @@ def should_use_processes(task_type: str) -> bool:
     if not isinstance(task_type, str):
         raise TypeError(f"the kind of work must be a string such as 'cpu' or 'io', not {type(task_type).__name__}")
     words = task_type.lower().replace("-", " ").replace("_", " ").split()
-    return bool(words) and words[0] in _COMPUTING
+    if not words or words[0] not in _COMPUTING:
+        return False
+    # Only who asks pays for importing it.
+    from cotality.parallel.foreseeing import threads_compute
+
+    return not threads_compute()
 
 
 def is_picklable(obj: object) -> bool:

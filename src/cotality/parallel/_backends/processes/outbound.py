@@ -74,10 +74,14 @@ class Packed(NamedTuple):
 
 
 class Outbound:
-    """The functions and loans of one run."""
+    """The functions and loans of one run.
 
-    def __init__(self) -> None:
-        self.loans = Loans()
+    Parameters:
+        loans: Where large arguments are put; None: into shared memory.
+    """
+
+    def __init__(self, loans: Loans | None = None) -> None:
+        self.loans = Loans() if loans is None else loans
         self._functions: dict[int, Function] = {}
 
     def pack_batch(self, batch: Sequence[Planned]) -> Packed:

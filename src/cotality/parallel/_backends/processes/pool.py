@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from cotality.parallel._backends.cpus import enclosing_width, process_width
 from cotality.parallel._backends.processes import launch, main_module
 from cotality.parallel._backends.processes.backend import ProcessBackend
 from cotality.parallel._backends.processes.warm import WarmWorkers
+from cotality.parallel._data.capabilities import OF_THREADS
 
 
 class ProcessPool:
@@ -21,6 +23,8 @@ class ProcessPool:
         max_workers: The most workers of a run; None: as many as there are processors.
         start_method, initializer, initargs, max_tasks_per_worker, memory_limit: See :class:`~.warm.WarmWorkers`.
     """
+
+    capabilities = replace(OF_THREADS, interrupts=True, shares_objects=False, keeps_results=True)
 
     def __init__(
         self,

@@ -1,0 +1,306 @@
+"""One run's use of whatever gives futures; see the package.
+
+A batch under way is a ``Cargo``. Its future calls back from any thread, and only puts the cargo among those that have
+landed: everything else happens in ``collect``, in the thread of the run loop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from cotality.parallel._backends.capture import wire
+from cotality.parallel._backends.futures.packing import Arrived, Packing
+from cotality.parallel._backends.futures.remote import MACHINE
+from cotality.parallel._backends.gate import Gate
+from cotality.parallel._backends.present import repeat
+from cotality.parallel._backends.processes.outbound import Packed, Shortage
+from cotality.parallel._data.current import Belonging
+from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
+from cotality.parallel._data.task_errors import TransferError
+
+LOOK_SECONDS = 0.02
+"""How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
+
+
+NOTHING: Final = Packed((), (None, []), {}, [], [], [])
+
+
+class Cargo:
+    """A batch under way.
+
+    Parameters:
+        packed: What was sent.
+        width: How many of its tasks are not reported yet.
+        sent: When.
+    """
+
+    __slots__ = ("__weakref__", "began", "future", "packed", "reported", "sent", "timed", "worker")
+
+    def __init__(self, packed: Packed, sent: float, *, timed: bool) -> None:
+        self.packed = packed
+        self.sent = sent
+        self.timed = timed
+        self.began: float | None = None
+        """When its first task began; None: as far as is known it has not."""
+        self.worker = ""
+        """Where it runs, as far as is known."""
+        self.future: Any = None
+        self.reported: set[int] = set()
+        """The tickets of those that were interrupted."""
+
+    def empty(self) -> None:
+        """It is over. Its future may live on, and with it what it calls back, which holds this."""
+        self.packed, self.future = NOTHING, None
+
+
+class Carrier(Protocol):
+    """What knows one kind of futures."""
+
+    packing: Packing
+    chains: bool
+    """Whether it can take a task along behind the one whose result it needs."""
+    keeps: bool
+    """Whether results can stay where they were made."""
+    batch_seconds: float
+    """The work that one message should carry."""
+    short: float
+    """Tasks shorter than this many seconds are sent ahead, so that no worker waits for its next batch."""
+
+    def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
+        """Send a batch; gives a future."""
+        ...
+
+    def land(self, cargos: Sequence[Cargo]) -> list[Arrived | BaseException]:
+        """What has come of batches whose futures are done."""
+        ...
+
+    def failed(self, cargo: Cargo, error: BaseException) -> BaseException:
+        """What the tasks of a batch fail with of which nothing came back; raises what ends the run."""
+        ...
+
+    def began(self, cargo: Cargo) -> bool:
+        """Whether a worker is at it."""
+        ...
+
+    def end(self, cargo: Cargo) -> bool:
+        """End a batch that runs too long, where that can be done; tells whether it was."""
+        ...
+
+    def drop(self, cargo: Cargo) -> None:
+        """Nobody waits for a batch any more."""
+        ...
+
+    def close(self) -> None:
+        """The run is over; what it has sent was dropped."""
+        ...
+
+
+class FuturesBackend:
+    """See the module.
+
+    Parameters:
+        carrier: Sends batches.
+        workers: How many attempts run at once.
+        alone: Whether these are all there are: then others may be sent ahead and will wait.
+    """
+
+    reach = 2048
+
+    def __init__(self, carrier: Carrier, workers: int, *, alone: bool) -> None:
+        self.workers = workers
+        self._alone = alone
+        self.chains = carrier.chains
+        self.keeps = carrier.keeps
+        self.batch_seconds = carrier.batch_seconds
+        self._carrier = carrier
+        self._out: dict[int, Cargo] = {}
+        self._singles: deque[Planned] = deque()
+        """Those that are sent one by one and have no place yet."""
+        self._landed: deque[Cargo] = deque()
+        self._endings: list[Ending] = []
+        self._runaways: list[str] = []
+        self._pace = carrier.short
+        self._belonging: Belonging | None = None
+        self._gate = Gate()
+        self._woken = False
+
+    def ring(self, bell: Callable[[], None]) -> None:
+        self._gate.bell = bell
+
+    def belong(self, belonging: Belonging) -> None:
+        self._belonging = belonging
+
+    # Giving ----------------------------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        ahead = self._alone and self._pace < self._carrier.short and not self._timed()
+        return max(0, (2 if ahead else 1) * self.workers - len(self._out) - len(self._singles))
+
+    def idle(self) -> int:
+        """How many workers have nothing to do."""
+        return max(0, self.workers - len(self._out) - len(self._singles))
+
+    def _timed(self) -> bool:
+        return self._belonging is not None and self._belonging.timed()
+
+    def submit(self, batch: Sequence[Planned]) -> None:
+        if self._timed():
+            # Which task of a batch runs is not known here. So where it matters each is one, and none waits out there.
+            self._singles.extend(batch)
+            self._send_singles()
+        else:
+            self._send(batch, timed=False)
+
+    def _send_singles(self) -> None:
+        while self._singles and len(self._out) < self.workers:
+            self._send([self._singles.popleft()], timed=True)
+
+    def _send(self, batch: Sequence[Planned], *, timed: bool) -> None:
+        now = monotonic()
+        packing = self._carrier.packing
+        packed = packing.pack(batch)
+        for planned, error in packed.failed:
+            failure = TransferError(str(error)) if isinstance(error, Shortage) else error
+            self._end(planned, failure, None, now, now, "")
+        for planned in packed.returned:
+            self._end(planned, NOT_STARTED, None, now, now, "")
+        if not packed.sendable:
+            return
+        cargo = Cargo(packed, now, timed=timed)
+        try:
+            cargo.future = self._carrier.launch(cargo, *packing.write(packed))
+        except Exception as error:
+            packing.ended(packed)
+            self._give_up(cargo, self._carrier.failed(cargo, error), now)
+            return
+        self._out[id(cargo)] = cargo
+        cargo.future.add_done_callback(lambda _future: self._has_landed(cargo))
+
+    def _has_landed(self, cargo: Cargo) -> None:
+        """From any thread: a future is done."""
+        self._landed.append(cargo)
+        self._gate.open()
+
+    # Taking ----------------------------------------------------------------------------------------------------------
+
+    def collect(self, timeout: float | None) -> list[Ending]:
+        until = None if timeout is None else monotonic() + timeout
+        while not self._endings:
+            if self._landed:
+                self._land()
+                # Room that has come free is a reason to return as well.
+                break
+            self._gate.close()
+            if self._woken or self._landed:
+                if self._woken:
+                    break
+                continue
+            patience = None if until is None else until - monotonic()
+            if patience is not None and patience <= 0:
+                break
+            if self._look():
+                patience = LOOK_SECONDS if patience is None else min(patience, LOOK_SECONDS)
+            self._gate.wait(patience)
+        self._woken = False
+        endings, self._endings = self._endings, []
+        return endings
+
+    def _look(self) -> bool:
+        """Find out what has begun; True if something has a timeout and has not."""
+        waits = False
+        for cargo in self._out.values():
+            if cargo.timed and cargo.began is None:
+                if self._carrier.began(cargo):
+                    cargo.began = cargo.began or monotonic()
+                else:
+                    waits = True
+        return waits
+
+    def _land(self) -> None:
+        cargos = [self._landed.popleft() for _ in range(len(self._landed))]
+        cargos = [cargo for cargo in cargos if self._out.pop(id(cargo), None) is not None]
+        for cargo, arrived in zip(cargos, self._carrier.land(cargos), strict=True):
+            now = monotonic()
+            self._carrier.packing.ended(cargo.packed)
+            if isinstance(arrived, Arrived):
+                self._unload(cargo, arrived, now)
+            else:
+                self._give_up(cargo, self._carrier.failed(cargo, arrived), now)
+            cargo.empty()
+        self._send_singles()
+
+    def _give_up(self, cargo: Cargo, failure: BaseException, now: float) -> None:
+        """Nothing has come of a batch."""
+        began = cargo.began or cargo.sent
+        for planned in cargo.packed.sendable:
+            if planned[0] not in cargo.reported:
+                self._end(planned, failure, None, began, now, cargo.worker)
+
+    def _unload(self, cargo: Cargo, arrived: Arrived, now: float) -> None:
+        planned = cargo.packed.sendable
+        if self._belonging is not None:
+            for place, message in arrived.said:
+                repeat(wire.loads(message), planned[place], self._belonging)
+        times = arrived.times
+        if arrived.machine != MACHINE or not cargo.sent <= times[0] <= times[-1] <= now:
+            # Another machine has another clock.
+            began = max(cargo.sent, now - (times[-1] - times[0]))
+            times = [min(now, began + (at - times[0])) for at in times]
+        for place, each in enumerate(planned):
+            if each[0] in cargo.reported:
+                continue
+            if place < len(arrived.results):
+                failure, value = arrived.results[place]
+                self._end(each, failure, value, times[place], times[place + 1], arrived.worker)
+            else:
+                self._end(each, NOT_STARTED, None, now, now, arrived.worker)
+        if arrived.results:
+            self._pace = (self._pace + (times[-1] - times[0]) / len(arrived.results)) / 2
+
+    def _end(
+        self, planned: Planned, failure: BaseException | None, value: Any, began: float, ended: float, worker: str
+    ) -> None:
+        self._endings.append((planned, failure, value, began, ended, worker))
+
+    # Looking after what runs -----------------------------------------------------------------------------------------
+
+    def running(self) -> list[tuple[int, float]]:
+        self._look()
+        return [
+            (cargo.packed.sendable[0][0], cargo.began)
+            for cargo in self._out.values()
+            if cargo.began is not None and len(cargo.packed.sendable) == 1 and not cargo.reported
+        ]
+
+    def interrupt(self, ticket: int, failure: BaseException) -> None:
+        for cargo in self._out.values():
+            for planned in cargo.packed.sendable:
+                if planned[0] == ticket and ticket not in cargo.reported:
+                    cargo.reported.add(ticket)
+                    began = cargo.began or cargo.sent
+                    self._end(planned, failure, None, began, monotonic(), cargo.worker)
+                    if len(cargo.packed.sendable) > 1 or not self._carrier.end(cargo):
+                        # Its place is taken until it ends.
+                        self._runaways.append(planned[1].name)
+                    return
+
+    def runaways(self) -> Sequence[str]:
+        runaways, self._runaways = self._runaways, []
+        return runaways
+
+    def wake(self) -> None:
+        self._woken = True
+        self._gate.open()
+
+    def close(self) -> None:
+        self._singles.clear()
+        out, self._out = self._out, {}
+        for cargo in out.values():
+            self._carrier.drop(cargo)
+            cargo.empty()
+        self._landed.clear()
+        self._carrier.packing.clear()
+        self._carrier.close()

@@ -1,0 +1,258 @@
+"""What runs at the other end of a future: a batch of tasks, one after the other.
+
+It comes as bytes and goes back as bytes, so that no executor and no cluster has to know what is in it, and that what
+can not travel, or can not be loaded, is the error of the one task it belongs to.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
+from functools import lru_cache
+from pickle import PickleBuffer
+from time import monotonic
+from typing import Any, Final, TypeAlias
+
+from cotality.parallel._backends.cpus import enclosing_width
+from cotality.parallel._backends.futures.overhear import Hearing
+from cotality.parallel._backends.processes import board as layout
+from cotality.parallel._backends.processes import codec, results
+from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function, rows_of
+from cotality.parallel._backends.processes.results import NoInput, Results, finished
+from cotality.parallel._data.task_errors import TransferError
+from cotality.parallel._version import __version__
+
+VERSION: Final = (__version__, *sys.version_info[:2])
+"""What both ends must have in common."""
+
+
+def _machine() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read()
+    except OSError:
+        return platform.node()
+
+
+MACHINE: Final = _machine()
+"""Which clock this is."""
+CURE: Final = "install what is missing where the workers run, or upload it to them"
+HOSTAGE_SECONDS = 0.1
+"""How long a batch may take before what has not started is given back, for other workers."""
+ONCE_BYTES = 1024 * 1024
+"""What is at least this large is built once where it is, and seen by all tasks there."""
+
+Report: TypeAlias = "tuple[bytes, list[Lent]]"
+"""Worker, results, times and what was said; and the results that are large."""
+
+
+class Lent:
+    """A large value as bytes, its buffers kept apart, so that they are copied as seldom as can be.
+
+    Parameters:
+        data: The pickle.
+        buffers: The buffers that are kept out of it.
+    """
+
+    __slots__ = ("_built", "_lock", "buffers", "data")
+
+    def __init__(self, data: Any, buffers: Sequence[Any]) -> None:
+        self.data = data
+        self.buffers = buffers
+        self._built: tuple[Any] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """How large it is."""
+        return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
+    def __sizeof__(self) -> int:
+        return self.nbytes
+
+    def value(self) -> Any:
+        """The value, whose buffers are read-only: others see them too."""
+        with self._lock:
+            if self._built is not None:
+                return self._built[0]
+            value = load(self.data, [memoryview(buffer).toreadonly() for buffer in self.buffers])
+            if self.nbytes >= ONCE_BYTES:
+                self._built = (value,)
+            return value
+
+    def own(self) -> Any:
+        """The value, which belongs to who asks."""
+        buffers = [memoryview(buffer) for buffer in self.buffers]
+        return load(self.data, [memoryview(bytearray(buffer)) if buffer.readonly else buffer for buffer in buffers])
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if protocol < 5:
+            return Lent, (bytes(self.data), [bytes(buffer) for buffer in self.buffers])
+        return Lent, (PickleBuffer(self.data), [PickleBuffer(buffer) for buffer in self.buffers])
+
+
+class _Apart(Results):
+    """Writes results; large ones stay apart."""
+
+    def __init__(self) -> None:
+        self.lent: list[Lent] = []
+        self._ours = (__file__, codec.__file__, results.__file__)
+
+    def _send_parcel(self, sequence: int, form: int, parts: list[memoryview]) -> bytes:
+        self.lent.append(Lent(parts[0], parts[1:]))
+        return marshal.dumps((layout.IN_PARCEL, len(self.lent) - 1))
+
+
+class _Unloadable(BaseException):
+    """A function could not be loaded here; ``args`` are its number and why."""
+
+
+load_once = lru_cache(maxsize=256)(load_function)
+"""Functions that this process has been sent, by what was sent."""
+
+
+def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str | None = None) -> Report:
+    """Run a batch.
+
+    Parameters:
+        version: What the caller has.
+        message: The batch, as ``packing`` writes it.
+        inputs: What of it is large: each a ``Lent``, or the report of a batch that has made it.
+        worker: What is said of where it ran; None: the process.
+
+    Raises:
+        TransferError: this place has another version than the caller.
+    """
+    if tuple(version) != VERSION:
+        here, there = (f"cotality-workflow {v} on Python {major}.{minor}" for v, major, minor in (VERSION, version))
+        raise TransferError(f"the worker has {here}, the caller {there}: install the same in both; no task was started")
+    return _Batch(marshal.loads(message), inputs).run(worker)
+
+
+class _Batch:
+    """A batch while it runs."""
+
+    def __init__(self, content: tuple[Any, ...], inputs: Sequence[Any]) -> None:
+        self._home, self._wanted, self._width, self._functions, number, names, columns, self._places = content
+        self._inputs = inputs
+        self._results = _Apart()
+        self._previous: tuple[Any] | None = None
+        """The result of the last task, if the one behind it needs it."""
+        self._keeps = False
+        self._number, self._names, self._columns = number, names, columns
+
+    def run(self, worker: str | None) -> Report:
+        """Run the tasks; those that are behind one that takes long are given back."""
+        outcomes: list[bytes] = []
+        hearing = Hearing(self._wanted, self._home)
+        times = [monotonic()]
+        with hearing:
+            try:
+                call, rows = self._calls()
+            except _Unloadable as unloadable:
+                call, rows = _refusing(unloadable), rows_of(self._names, self._columns)
+            for row in rows:
+                if outcomes and times[-1] - times[0] > HOSTAGE_SECONDS:
+                    break
+                hearing.place = len(outcomes)
+                outcomes.append(self._outcome(call, row, hearing))
+                times.append(monotonic())
+        told = worker or _place(self._home), outcomes, MACHINE, times, hearing.said
+        return marshal.dumps(told), self._results.lent
+
+    def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...], hearing: Hearing) -> bytes:
+        context = copy_context()
+        context.run(enclosing_width.set, lambda: self._width)
+        context.run(hearing.attend)
+        try:
+            value = context.run(call, *row)
+        except _Unloadable as unloadable:
+            number, reason = unloadable.args
+            return marshal.dumps((layout.UNLOADABLE, number, dump_failure(reason)))
+        except BaseException as error:
+            return self._results.failure(error)
+        try:
+            return marshal.dumps(value, 2) if type(value) in ATOMS else context.run(self._results.encode, 0, value)
+        except (ValueError, MemoryError):
+            # Marshal stops at 2 GiB.
+            return self._results.encode(0, value)
+
+    def _calls(self) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
+        if self._names is not None:
+            return call_of_row(self._function(self._number), self._names), rows_of(self._names, self._columns)
+        return self._call, zip(*self._columns, strict=True)
+
+    def _function(self, number: int) -> Callable[..., Any]:
+        try:
+            return load_once(self._functions[number])
+        except BaseException as error:
+            raise _Unloadable(number, error) from error
+
+    def _call(
+        self, number: int, positional: list[Any], arguments: dict[str, Any], packed: list[tuple[Any, Any]]
+    ) -> Any:
+        """Call a function with arguments that are more than numbers and texts."""
+        previous, self._previous, self._keeps = self._previous, None, ((), None) in packed
+        function: Callable[..., Any] | None = None
+        for place, content in packed:
+            if place == ():
+                continue
+            value = self._loaded(place, content, previous)
+            if place is None:
+                function = value
+            elif isinstance(place, int):
+                positional[place] = value
+            else:
+                arguments[place] = value
+        value = (self._function(number) if function is None else function)(*positional, **arguments)
+        if self._keeps:
+            value = finished(value)
+            self._previous = (value,)
+        return value
+
+    def _loaded(self, place: Any, content: Any, previous: tuple[Any] | None) -> Any:
+        """What was packed; an error names the argument."""
+        if content == ():
+            if previous is None:
+                raise NoInput
+            return previous[0]
+        try:
+            return load(content) if isinstance(content, bytes) else self._borrow(content)
+        except BaseException as error:
+            what = "the function" if place is None else f"argument {place!r}"
+            failure = TransferError(
+                f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
+            )
+            if isinstance(error, ImportError):
+                failure.add_note(f"{error}: {CURE}")
+            raise failure from error
+
+    def _borrow(self, number: int) -> Any:
+        place, index = self._places[number]
+        given = self._inputs[place]
+        lent: Lent = given if index is None else given[1][index]
+        return lent.value()
+
+
+def _refusing(unloadable: _Unloadable) -> Callable[..., Any]:
+    def refuse(*_row: Any) -> Any:
+        raise unloadable
+
+    return refuse
+
+
+def _place(home: tuple[int, bytes]) -> str:
+    """Where this is."""
+    if os.getpid() != home[0]:
+        return f"process {os.getpid()}"
+    interpreters = sys.modules.get("concurrent.interpreters")
+    if interpreters is not None:
+        current = interpreters.get_current()
+        if current != interpreters.get_main():
+            return f"interpreter {current.id}"
+    return threading.current_thread().name

@@ -1,0 +1,76 @@
+"""What the tests of clusters call; importable on their workers."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from cotality.parallel import Task, run
+from cotality.workflow import task
+from tests.contract.functions import double, note, wait
+
+
+class Noting:
+    """Notes each time that it is written or read as a pickle, and by which process."""
+
+    def __init__(self, path: str, size: int = 200_000) -> None:
+        self.path = path
+        self.ballast = b"x" * size
+
+    def __reduce__(self) -> Any:
+        note(self.path, f"written {os.getpid()}")
+        return read, (self.path, self.ballast)
+
+
+def read(path: str, ballast: bytes) -> Noting:
+    note(path, f"read {os.getpid()}")
+    return Noting(path, len(ballast))
+
+
+def size_of(value: Noting, number: int) -> int:
+    return len(value.ballast) + number
+
+
+@task
+def make(path: str) -> Noting:
+    return Noting(path)
+
+
+@task
+def weigh(value: Noting) -> int:
+    return len(value.ballast)
+
+
+@task
+def zeros(count: int) -> np.ndarray[Any, Any]:
+    return np.zeros(count)
+
+
+@task
+def more(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return values + 1
+
+
+@task
+def total(values: np.ndarray[Any, Any]) -> float:
+    return float(values.sum())
+
+
+def note_and_die_once(path: str, name: str) -> str:
+    """Ends its process the first time."""
+    seen = os.path.exists(path)
+    note(path, name)
+    if not seen:
+        os.kill(os.getpid(), 9)
+    return name
+
+
+def note_pid_and_wait(path: str, seconds: float) -> None:
+    note(path, str(os.getpid()))
+    wait(seconds)
+
+
+def nested(count: int) -> list[int]:
+    return run([Task(double, {"x": n}) for n in range(count)], backend="dask")

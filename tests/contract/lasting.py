@@ -1,0 +1,14 @@
+"""How long a task lasts that is to outlast a timeout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotality.parallel.foreseeing import capabilities_of
+
+
+def lasting(backend: Any) -> float:
+    """Seconds; few where it can neither be ended nor its place be taken by another, for the tests behind it wait."""
+    able = capabilities_of(backend)
+    assert able is not None
+    return 20.0 if able.replaces else 1.2
