@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import ChainMap, deque
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from cotality.parallel._data.ordering import Node, is_wired, needs_of
-from cotality.parallel._scheduling.expansion import Expansion
-from cotality.parallel._scheduling.graph import Graph, is_counted
+from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.ordering import Node, needs_of
+from cotality.parallel._data.task import gathered
+from cotality.parallel._scheduling.expansion import NOT_BEGUN, Expansion
+from cotality.parallel._scheduling.graph import Graph
 from cotality.parallel._scheduling.records import SUCCEEDED, Gone
 
 
@@ -60,21 +63,20 @@ class Keeping:
 
     def drop(self, ticket: int) -> None:
         """Let go of an item that has succeeded, and of what was made beside it."""
-        graph = self._graph
-        if ticket not in self.item_of or graph.records.state[ticket] != SUCCEEDED:
+        if self._graph.records.state[ticket] != SUCCEEDED or self.item_of.pop(ticket, None) is None:
             return
-        del self.item_of[ticket]
-        pending = [ticket]
+        node = self._let_go(ticket)
+        if not self._beside:
+            return
+        pending = [node]
         while pending:
-            node = self._let_go(pending.pop())
-            if is_wired(node):
-                found = (graph.tickets.get(need) for need in needs_of(node))
-                pending += {need for need in found if need is not None and self._is_used_up(need)}
+            used_up = {need for need in needs_of(pending.pop()) if self._is_used_up(need)}
+            pending += [self._let_go(self._graph.tickets[need]) for need in used_up]
 
-    def _let_go(self, ticket: int) -> Node:
+    def _let_go(self, ticket: int) -> Any:
         graph = self._graph
-        node: Node = graph.nodes[ticket]
-        kind = node.name, is_counted(node)
+        node: Any = graph.nodes[ticket]
+        kind = node.name, type(node) is not Mapped and node.callback_function is not gathered
         graph.nodes[ticket] = self._gone.setdefault(kind, Gone(*kind))
         del graph.tickets[node]
         self._dropped[node] = ticket
@@ -85,8 +87,9 @@ class Keeping:
     def _when_nameless(self, ticket: int) -> Callable[[ref[Node]], None]:
         return lambda _: self._nameless.append(ticket)
 
-    def _is_used_up(self, ticket: int) -> bool:
+    def _is_used_up(self, need: Node) -> bool:
         """Whether something was made beside an item, and nothing that there is needs it."""
+        ticket = self._graph.tickets.get(need, NOT_BEGUN)
         expansion = self._beside.get(ticket)
         if expansion is None or self._graph.records.state[ticket] != SUCCEEDED:
             return False
