@@ -16,15 +16,28 @@ class JournalStore(Protocol):
         ...
 
     def read(self, name: str, /) -> bytes:
-        """A piece."""
+        """A piece.
+
+        Parameters:
+            name: Its name.
+        """
         ...
 
     def write(self, name: str, data: bytes, /) -> None:
-        """Keep a piece; when this returns it is durable, and if it raises it is not there."""
+        """Keep a piece; when this returns it is durable, and if it raises it is not there.
+
+        Parameters:
+            name: Its name.
+            data: Its bytes.
+        """
         ...
 
     def remove(self, name: str, /) -> None:
-        """Forget a piece."""
+        """Forget a piece.
+
+        Parameters:
+            name: Its name.
+        """
         ...
 
 

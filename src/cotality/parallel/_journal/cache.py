@@ -30,6 +30,11 @@ class CacheEntry(NamedTuple):
         results: How many results.
         bytes: How large they are together.
         used: When one of them was last made or asked for, in seconds since the epoch.
+
+    Example:
+        >>> from cotality.parallel import CacheEntry
+        >>> CacheEntry("reports.total", results=3, bytes=120, used=0.0).results
+        3
     """
 
     function: str
@@ -85,7 +90,7 @@ class Cache:
             raise ValueError("by must be 'code' or 'inputs'")
         check_seconds("expires", expires)
         check_count("max_bytes", max_bytes)
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.by: Literal["code", "inputs"] = by
         self.expires = expires
         self.max_bytes = max_bytes
