@@ -140,7 +140,9 @@ class Loop:
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            belong(Belonging(self.identity, self._plan.attempt_of, _relay, lambda: self._plan.timed))
+            # Not the loop itself, which holds the backend: what a run holds must go when the run does.
+            plan = self._plan
+            belong(Belonging(self.identity, plan.attempt_of, _relay, lambda: plan.timed))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""
