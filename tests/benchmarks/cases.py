@@ -13,6 +13,7 @@ from functools import partial
 from tests.benchmarks import gauges, graph_engines, graph_peers, peers, work
 from tests.benchmarks.case import PER_TASK, PER_TASK_COUNT, SEED, WORKERS, Case, Figure, Figures, Scale, per_task
 from tests.benchmarks.graph_cases import GRAPH_CASES
+from tests.benchmarks.journal_cases import JOURNAL_CASES
 from tests.benchmarks.peers import Peer, PoolPeer
 from tests.benchmarks.watched_peers import WATCHED
 
@@ -328,6 +329,7 @@ CASES: tuple[Case, ...] = (
         overhead,
     ),
     *GRAPH_CASES,
+    *JOURNAL_CASES,
     Case(
         "import-workflow",
         "what the import of a workflow library adds to the start of Python",

@@ -22,7 +22,19 @@ from tests.benchmarks.peers import Peer
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 120.0
 """How long one measurement may take before it counts as hanging."""
-_DISTRIBUTIONS = ("joblib", "loky", "mpire", "Pebble", "numpy", "dask", "distributed", "ray", "parsl", "prefect")
+_DISTRIBUTIONS = (
+    "joblib",
+    "loky",
+    "mpire",
+    "Pebble",
+    "numpy",
+    "dask",
+    "distributed",
+    "ray",
+    "parsl",
+    "prefect",
+    "redun",
+)
 
 
 @dataclass(frozen=True)

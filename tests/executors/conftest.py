@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 SETTLE_SECONDS = 5
-LASTING = ("processes.server", "resource_tracker")
-"""What stays for the next call: the fork server, and a process of ``multiprocessing``."""
+LASTING = ("processes.server", "resource_tracker", "multiprocessing.forkserver")
+"""What stays for the next call: the fork server, and processes of ``multiprocessing``."""
 
 
 def descendants(pid: int) -> set[int]:

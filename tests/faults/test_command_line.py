@@ -242,3 +242,37 @@ def test_what_a_page_needs_is_said_before_anything_runs(folder: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr == 'error: a report needs jinja2: pip install "cotality-workflow[report]"\n'
     assert not (folder / "said").exists()
+
+
+def test_resume_runs_only_what_the_journal_has_not(folder: Path) -> None:
+    refused = call(folder, "resume", "nightly:flow", "--journal", "run.db")
+    assert refused.returncode == 2
+    assert "there is no journal run.db: a run with --journal makes one" in refused.stderr
+    first = call(folder, "run", "nightly:flow", "--param", "count=3", "--param", "fails=yes", "--journal", "run.db")
+    assert first.returncode == 1
+    again = call(folder, "resume", "nightly:flow", "--param", "count=4", "--journal", "run.db")
+    assert again.returncode == 0, again.stderr
+    assert "did not have to run: 3 half" in again.stdout
+    (folder / "run.db").chmod(0o666)
+    refused = call(folder, "resume", "nightly:flow", "--journal", "run.db")
+    assert refused.returncode == 2
+    assert "may be written by others" in refused.stderr
+
+
+def test_cache_looks_and_removes(folder: Path) -> None:
+    (folder / "cached.py").write_text(
+        "from cotality.workflow import Cache, Workflow, task\n"
+        "@task(cache=Cache('results.db'))\n"
+        "def half(number: int) -> float:\n    return number / 2\n"
+        "flow = Workflow()\nflow.map(half, range(3))\n"
+    )
+    assert call(folder, "run", "cached:flow").returncode == 0
+    shown = call(folder, "cache", "results.db")
+    assert (shown.returncode, shown.stdout.split()[2:4], shown.stdout.split()[-1]) == (
+        0,
+        ["3", "results"],
+        "cached.half",
+    )
+    assert "3 results forgotten" in call(folder, "cache", "results.db", "--invalidate", "cached.half").stdout
+    assert call(folder, "cache", "results.db").stdout == ""
+    assert "there is no" in call(folder, "cache", "none.db").stderr

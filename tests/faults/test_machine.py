@@ -173,7 +173,7 @@ def test_shared_memory_runs_out(run: Run, what: str) -> None:
                 limit(1000)
                 error = raised(lambda: execute([Task(abs, {{}}, positional=(-1,))], use_processes=True))
                 assert isinstance(error, OSError), repr(error)
-                limit(-1)
+                limit(resource.RLIM_INFINITY)
             else:
                 limit(4_000_000)
                 large = {{"content": bytes(5_000_000), "size": 1}} if {what == "argument"} else {{"content": b"",

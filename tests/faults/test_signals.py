@@ -190,8 +190,9 @@ STEPS = {
 
         def trace(self, frame, event, _argument):
             code = frame.f_code
-            # What is raised in a finalizer is shown and then forgotten.
-            if "cotality/parallel" not in code.co_filename or code.co_name in ("__del__", "_unmapped", "<lambda>"):
+            # What is raised in a finalizer, or where a generator is closed, is shown and then forgotten.
+            unseen = "__del__", "_unmapped", "<lambda>", "<genexpr>"
+            if "cotality/parallel" not in code.co_filename or code.co_name in unseen:
                 return None
             frame.f_trace_opcodes, frame.f_trace_lines = True, False
             if event == "opcode":

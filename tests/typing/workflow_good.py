@@ -14,6 +14,8 @@ from cotality.core.utils.process import (
 from cotality.parallel import ProcessExecutor
 from cotality.workflow import (
     AsyncStream,
+    Cache,
+    Journal,
     Limit,
     Mapped,
     Outcome,
@@ -25,6 +27,7 @@ from cotality.workflow import (
     TaskOptions,
     Workflow,
     WorkflowOptions,
+    load_failures,
     task,
 )
 
@@ -170,6 +173,11 @@ def plain_functions() -> None:
     assert_type(load("a").name, str)
     assert_type(load.call("a"), Frame)
     assert_type(load.options(timeout=5, name="slow")("a"), Task[Frame])
+    cache = Cache("results.db", by="inputs", max_bytes=1000)
+    kept = load.options(journal=False, cache=cache, expires=3.5, version=2, key=lambda path: path)
+    assert_type(kept("a"), Task[Frame])
+    assert_type(Workflow(journal=Journal("run.db", durability="each")).run(journal="other.db").resumed, dict[str, int])
+    assert_type(load_failures("failures"), list[Task[Any]])
     assert_type(load.options(retries=1).call("a"), Frame)
     assert_type(setup(), Task[None])
 

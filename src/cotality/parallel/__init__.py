@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from cotality.parallel._data.events import Companion as Companion
     from cotality.parallel._data.events import Event as Event
     from cotality.parallel._data.events import Observer as Observer
+    from cotality.parallel._data.journal import Journal as Journal
+    from cotality.parallel._data.journal import JournalStore as JournalStore
+    from cotality.parallel._data.journal import ResultCache as ResultCache
     from cotality.parallel._data.limit import Limit as Limit
     from cotality.parallel._data.mapped import Mapped as Mapped
     from cotality.parallel._data.messages import Backend as Backend
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from cotality.parallel._data.progress import ProgressDisplay as ProgressDisplay
     from cotality.parallel._data.reference import Reference as Reference
     from cotality.parallel._data.task import Task as Task
+    from cotality.parallel._journal.cache import Cache as Cache
+    from cotality.parallel._journal.cache import CacheEntry as CacheEntry
+    from cotality.parallel._journal.letters import load_failures as load_failures
     from cotality.parallel._observers.configure import configure_logging as configure_logging
     from cotality.parallel._run import run as run
     from cotality.parallel._run import stream as stream
@@ -50,8 +56,12 @@ _HOMES = {
     "Reference": "_data.reference",
     "Outcome": "_data.outcome",
     "Mapped": "_data.mapped",
+    "Journal": "_data.journal",
+    "JournalStore": "_data.journal",
     "Limit": "_data.limit",
     "Backend": "_data.messages",
+    "Cache": "_journal.cache",
+    "CacheEntry": "_journal.cache",
     "CallOptions": "_data.options",
     "Capabilities": "_data.capabilities",
     "DaskPool": "_backends.dask.pool",
@@ -67,11 +77,13 @@ _HOMES = {
     "Pool": "_data.messages",
     "ProcessExecutor": "executors",
     "RayPool": "_backends.ray.pool",
+    "ResultCache": "_data.journal",
     "RetryPolicy": "_data.policies",
     "RunOptions": "_data.options",
     "Task": "_data.task",
     "ThreadExecutor": "executors",
     "__version__": "_version",
+    "load_failures": "_journal.letters",
     "run": "_run",
     "share": "_backends.processes.loans",
     "stream": "_run",
@@ -81,6 +93,8 @@ _HOMES = {
 
 __all__ = [
     "Backend",
+    "Cache",
+    "CacheEntry",
     "CallOptions",
     "Capabilities",
     "Companion",
@@ -88,6 +102,8 @@ __all__ = [
     "DaskPool",
     "Event",
     "ExecutorPool",
+    "Journal",
+    "JournalStore",
     "Limit",
     "Mapped",
     "Observer",
@@ -98,6 +114,7 @@ __all__ = [
     "ProgressDisplay",
     "RayPool",
     "Reference",
+    "ResultCache",
     "RetryPolicy",
     "RunOptions",
     "Task",
@@ -108,6 +125,7 @@ __all__ = [
     "configure_logging",
     "current_task",
     "errors",
+    "load_failures",
     "run",
     "share",
     "stream",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from sys import is_finalizing
-from time import monotonic, time
+from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
-from cotality.parallel._backends.choose import choose_pool
+from cotality.parallel._backends.choose import choose_pool, run_where
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
+from cotality.parallel._data.journal import JournalOption, journal_of
 from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.memory import ASK_SECONDS
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
@@ -29,6 +33,7 @@ from cotality.parallel._scheduling.graph import is_counted
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.graph_survey import GraphSurvey
 from cotality.parallel._scheduling.lanes import LaneName
+from cotality.parallel._scheduling.maps import is_stand_in
 from cotality.parallel._scheduling.needs import all_needs
 from cotality.parallel._scheduling.ranks import Durations
 from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCEEDED
@@ -36,6 +41,8 @@ from cotality.parallel._scheduling.survey import name_of_lane
 
 if TYPE_CHECKING:
     import asyncio
+
+    from cotality.parallel._flow_memory import FlowMemory
 
 
 class LaneFeed(Feed):
@@ -105,6 +112,7 @@ class Execution(Loop):
         name: What the workflow is called.
         observers: Who is told what happens.
         progress: How progress is shown; None: it is not.
+        journal: What finished tasks are taken over from, and written to; None: nothing.
 
     Raises:
         ValueError: two limits of one name differ.
@@ -127,18 +135,20 @@ class Execution(Loop):
         name: str = "workflow",
         observers: Sequence[Observer] = (),
         progress: Any = None,
+        journal: JournalOption | None = None,
     ) -> None:
-        self._default = backend
+        self._default = run_where(backend)
         self._max_workers = max_workers
         self._window = window
         self._event_loop = event_loop
         self._coroutine_functions: dict[Callable[..., Any], bool] = {}
         self._opened: set[LaneName] = set()
         self._timeout = timeout
+        self._remembered: FlowMemory | None = None
         self._deadline: float | None = None
         self._cancelled = False
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
-        self.plan = GraphPlan(
+        self.plan: GraphPlan = GraphPlan(
             nodes,
             kept=kept,
             lane_of=self._lane_of,
@@ -150,11 +160,23 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
-        self.began, self.began_at = monotonic(), time()
+        self._journal = journal_of(journal)
+        self.plan.remember = self._remember
+        if self._journal is not None:
+            self._remember()
+        self.began: float = monotonic()
+        self.began_at: float = time()
         self.ended: float | None = None
         self.memory: dict[str, int] = {}
         """The most bytes of memory that each worker process has had since it was started, where the system tells, and
         where the run was long enough to be asked about it."""
+
+    def _remember(self) -> FlowMemory:
+        # Only who has something to remember pays for importing it.
+        from cotality.parallel._flow_memory import FlowMemory
+
+        self.remembers = self.plan.memory = self._remembered = memory = FlowMemory(self._journal, self.plan)
+        return memory
 
     # Where tasks run -------------------------------------------------------------------------------------------------
 
@@ -209,11 +231,16 @@ class Execution(Loop):
     def _dispatch(self) -> bool:
         if not self._feeds:
             self.plan.advance(self._window or FIRST_WINDOW, monotonic())
-        cut_short = super()._dispatch()
-        while len(self._opened) < len(self.plan.lanes):
-            # Those of the plan, and those that the tasks of a map that has just begun name.
-            self._open_lanes()
+        while True:
+            if len(self._opened) < len(self.plan.lanes):
+                # Those of the plan, and those that the tasks of a map that has just begun name.
+                self._open_lanes()
+            arrivals = self.plan.arrivals
             cut_short = super()._dispatch()
+            # While one was asked something may have come to be due at another, where nobody would look for it.
+            is_over = len(self._feeds) < 2 or arrivals == self.plan.arrivals
+            if is_over and len(self._opened) == len(self.plan.lanes):
+                break
         return cut_short
 
     def _collect(self, patience: float | None) -> list[Ending]:
@@ -221,6 +248,9 @@ class Execution(Loop):
             left = max(0.0, self._deadline - monotonic())
             patience = left if patience is None else min(patience, left)
         if not self._feeds:
+            if patience:
+                # What is left to do is done by other runs: there is nothing to wait at.
+                sleep(min(patience, ASK_SECONDS))
             return []
         return super()._collect(patience)
 
@@ -291,7 +321,7 @@ class Execution(Loop):
     def outcome(self, ticket: int) -> Outcome[Any]:
         """What a task came to."""
         graph = self.plan.graph
-        return graph.records.outcome(ticket, graph.nodes[ticket], graph.values.get(ticket, DROPPED))
+        return graph.records.outcome(ticket, graph.nodes[ticket], graph.value_of(ticket))
 
     def item_outcomes(self, mapped: Mapped[Any]) -> list[Outcome[Any]]:
         """What the items of a map came to."""
@@ -300,7 +330,7 @@ class Execution(Loop):
         expansion = self.plan.maps.by_ticket.get(ticket)
         if expansion is None:
             return []
-        values = graph.values.get(ticket) or [DROPPED] * len(expansion.items)
+        values = graph.value_of(ticket) if graph.values.get(ticket) else [DROPPED] * len(expansion.items)
         return [
             graph.records.outcome(item, graph.nodes[item], value)
             for item, value in zip(expansion.items, values, strict=False)
@@ -348,6 +378,15 @@ class Execution(Loop):
         """The names of the backends that its tasks named."""
         return [name_of_lane(name) for name in self.plan.lanes]
 
+    def write_failures(self, path: str | os.PathLike[str], secret: bytes | None) -> int:
+        """Write the tasks that have failed, as far as there is a task that could be run again; tells how many."""
+        from cotality.parallel._journal.letters import write_failures
+
+        nodes = [self.plan.graph.nodes[ticket] for ticket in self.plan.failed]
+        tasks = [node for node in nodes if type(node) is Task and not is_stand_in(node)]
+        write_failures(path, tasks, secret)
+        return len(tasks)
+
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state."""
         return self.plan.graph.counts()
@@ -362,7 +401,12 @@ class Execution(Loop):
         Raises:
             KeyError: its result was not kept.
         """
-        return self.plan.graph.values[ticket]
+        graph = self.plan.graph
+        return graph.value_of(ticket) if ticket in graph.values else graph.values[ticket]
+
+    def resumed(self) -> dict[str, int]:
+        """How many tasks did not have to run, by name."""
+        return {} if self._remembered is None else dict(self._remembered.resumed)
 
     def has_succeeded(self, ticket: int) -> bool:
         """Whether a task has given a result."""

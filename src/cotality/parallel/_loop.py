@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain
-from time import monotonic
 from typing import Any, Protocol
 
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._backends.present import mark_records
 from cotality.parallel._data.current import Belonging, CurrentTask
 from cotality.parallel._data.events import Identity, Note, Subject
+from cotality.parallel._data.memory import Memory
 from cotality.parallel._data.messages import Backend, Ending, Planned, Source
 from cotality.parallel._data.task_errors import TaskTimeout
 from cotality.parallel._observers.audience import Audience
@@ -134,18 +135,23 @@ class Loop:
             self._introduce(feed.backend)
         self._subject = subject
         self._audience = audience
+        self.remembers: Memory | None = None
+        """What it remembers; None: nothing."""
 
     def _introduce(self, backend: Backend) -> None:
         """Tell a backend, if it wants to know, for which run it works; before it is given anything."""
         mark_records()
         belong = getattr(backend, "belong", None)
         if belong is not None:
-            # Not the loop itself, which holds the backend: what a run holds must go when the run does.
+            # Of the plan alone: a backend that held the loop would live with it in a circle.
             plan = self._plan
             belong(Belonging(self.identity, plan.attempt_of, _relay, lambda: plan.timed))
 
     def begin(self) -> None:
         """Before the first turn: the audience is told."""
+        if self.remembers is not None:
+            self.remembers.open()
+            self.remembers.tells = self._audience is not None
         if self._audience is not None:
             self._audience.begin(self._subject, monotonic())
 
@@ -177,11 +183,18 @@ class Loop:
         patience: float | None = 0.0
         if wait and not plan.done and not busy_source:
             patience = plan.patience(monotonic())
+        memory = self.remembers
+        if memory is not None:
+            patience = _sooner(patience, memory.patience(monotonic()))
         endings = self._collect(patience)
         now = monotonic()
+        if memory is not None:
+            memory.record(endings, now)
         if plan.look_at is not None and now >= plan.look_at:
             self._end_overdue(now)
         settled = plan.settle(endings, now)
+        if memory is not None:
+            endings = [*memory.news(), *endings]
         if endings or plan.notes:
             self._tell(endings, now)
         return settled
@@ -215,6 +228,24 @@ class Loop:
         for feed in self._feeds:
             _tell_of_runaways(feed.backend)
 
+    def _put_all_away(self) -> None:
+        try:
+            self._keep_the_last()
+        finally:
+            self.put_away()
+
+    def _keep_the_last(self) -> None:
+        """What has finished and was not collected, because the run ends before its time, is remembered as well."""
+        memory, self.remembers = self.remembers, None
+        if memory is not None:
+            try:
+                for feed in self._feeds:
+                    leftovers = getattr(feed.backend, "leftovers", None)
+                    if leftovers is not None:
+                        memory.record(leftovers(), monotonic())
+            finally:
+                memory.close()
+
     def wake(self) -> None:
         """Make a waiting turn return soon; from any thread."""
         for feed in self._feeds:
@@ -246,12 +277,17 @@ class Loop:
             try:
                 _close(self._feeds)
             finally:
-                self.put_away()
+                self._put_all_away()
         finally:
             if self._audience is not None:
                 now = monotonic()
                 self._tell((), now)
                 self._audience.end(self.state, now)
+
+
+def _sooner(first: float | None, second: float | None) -> float | None:
+    """The shorter of two times to wait, of which each may be for ever."""
+    return first if second is None else second if first is None else min(first, second)
 
 
 def _close(feeds: Sequence[Feed]) -> None:

@@ -132,7 +132,7 @@ class Mailbox:
         self._backend: Backend | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self.exhausted = False
+        self.exhausted: bool = False
         self._broken: Exception | None = None
         _mailboxes.add(self)
 

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Generator, Iterable, Sized
 from typing import Any, Literal, TypeVar, Unpack, overload
 
-from cotality.parallel._backends.choose import choose_pool
+from cotality.parallel._backends.choose import choose_pool, run_where
 from cotality.parallel._blame import stand_in_place, stand_to_be_raised
 from cotality.parallel._data.checks import check_count, check_known, check_seconds
+from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.options import RunOptions
 from cotality.parallel._data.policies import retry_policy
 from cotality.parallel._data.task import Task
@@ -42,6 +43,9 @@ def run(
         tasks: Any iterable of tasks; taken as workers get free.
         return_exceptions: Whether a task's error stands among the results instead of being raised.
         options: See :class:`RunOptions`.
+
+    Returns:
+        One result per task.
 
     Raises:
         Exception: the first task's failure as itself, with a note that names the task, unless
@@ -98,6 +102,9 @@ def stream(
         return_exceptions: Whether a task's error is yielded in its place instead of being raised.
         options: See :class:`RunOptions`.
 
+    Yields:
+        The index of a task among ``tasks``, and its result.
+
     Raises:
         Exception: as :func:`run`, at the ``next`` that meets it.
 
@@ -120,7 +127,8 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
     check_count("window", window)
     check_seconds("timeout", timeout)
     retry = retry_policy(options.get("retries", 0))
-    backend = options.get("backend", "threads")
+    backend = run_where(options.get("backend", "threads"))
+    journal = journal_of(options.get("journal"))
     pool = choose_pool(backend)
     source = IterableSource(tasks)
     plan = Plan(
@@ -134,7 +142,14 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
     survey = ListSurvey(plan, len(tasks) if isinstance(tasks, Sized) else None, backend)
     identity = new_identity()
     audience = attend(identity, options.get("observers", ()), options.get("progress"))
-    return ListLoop(identity, plan, source, pool.open(max_workers), window=window, survey=survey, audience=audience)
+    loop = ListLoop(identity, plan, source, pool.open(max_workers), window=window, survey=survey, audience=audience)
+    if journal is not None:
+        # Only who has a journal pays for importing it.
+        from cotality.parallel._memory import FlatMemory
+
+        loop.remembers = plan.memory = FlatMemory(journal)
+        plan.looks_far = window is None
+    return loop
 
 
 run.__module__ = stream.__module__ = "cotality.parallel"

@@ -5,6 +5,7 @@ Users of the library need none of it: ``cotality.workflow`` is made of it, and s
 
 from cotality.parallel._data.checks import check_count, check_known, check_observers, check_seconds
 from cotality.parallel._data.hints import UNKNOWN, hints_of, result_hint
+from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.ordering import are_in_order, in_order, needs_of
 from cotality.parallel._data.pickling import pack, unpack
 from cotality.parallel._data.reference import Wire, alive, weave, wire_of
@@ -13,6 +14,7 @@ from cotality.parallel._data.task_options import DEFAULTS, Options, check_backen
 from cotality.parallel._execution import Execution
 from cotality.parallel._observers.log import warn
 from cotality.parallel._observers.trace import trace_of
+from cotality.parallel._scheduling.maps import is_expanding
 from cotality.parallel._scheduling.ranks import Durations
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
     "gather",
     "hints_of",
     "in_order",
+    "is_expanding",
     "is_gathering",
+    "journal_of",
     "needs_of",
     "pack",
     "result_hint",

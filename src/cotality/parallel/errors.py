@@ -9,6 +9,7 @@
     │   └── BrokenTransferError     (BrokenProcessPool)    the same, as a process executor gives it
     ├── RemoteError                                        it raised what must not pass through the caller as itself
     ├── ArgumentError               (TypeError)            an argument has the wrong type, is missing or too many
+    ├── NoStableContent             (TypeError)            a journal could not recognise it again
     ├── ResultRefused                                      its retry policy refused its result to the last
     ├── TaskSkipped                                        a task that it needs has failed
     └── TaskCancelled                                      its run ended before it did
@@ -21,9 +22,20 @@
     UnknownTask                     (KeyError)             the task is not part of this workflow or run
     ResultNotKept                   (LookupError)          the result was not kept: add the task to the workflow
     WorkerStartError                (BrokenProcessPool)    no worker could be started, so no task can run
+    JournalError                                           a journal or a cache can not be used
     InternalError                   (RuntimeError)         a bug of this library: please report it
 
 Messages name the task and what to do; they never show the value of an argument.
+
+Example:
+    >>> import os
+    >>> from cotality.parallel import Task, run
+    >>> from cotality.parallel.errors import TaskError
+    >>> try:
+    ...     run([Task(os._exit, {}, positional=(3,))], backend="processes")
+    ... except TaskError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    WorkerDied: in task _exit (index 0): the worker ended with exit code 3 while it ran this task
 
 ``BrokenProcessPool`` lives in a module that costs half of this package's import time, so the errors that
 derive from it are made when they are first asked for.
@@ -37,6 +49,8 @@ from cotality.parallel._data.task_errors import (
     ArgumentError,
     CycleError,
     InternalError,
+    JournalError,
+    NoStableContent,
     ReferenceMisuse,
     RemoteError,
     ResultNotKept,
@@ -61,6 +75,8 @@ __all__ = [
     "BrokenTransferError",
     "CycleError",
     "InternalError",
+    "JournalError",
+    "NoStableContent",
     "ReferenceMisuse",
     "RemoteError",
     "ResultNotKept",

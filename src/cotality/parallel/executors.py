@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from cotality.parallel._backends.processes.launch import StartMethod
 
+__all__ = ["ProcessExecutor", "ThreadExecutor"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -177,7 +179,18 @@ class ProcessExecutor(_PoolExecutor):
         chunksize: int = 1,
         **options: Any,
     ) -> Iterator[R]:
-        """As ``Executor.map``; ``chunksize`` has no effect: how many calls go into a message is found out."""
+        """As ``Executor.map``.
+
+        Parameters:
+            fn: What to call.
+            iterables: Where its arguments come from, one of each.
+            timeout: Seconds, from now, until the last result must be there; None: no bound.
+            chunksize: Has no effect: how many calls go into a message is found out.
+            options: What else ``Executor.map`` takes.
+
+        Raises:
+            ValueError: ``chunksize`` is less than 1.
+        """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         return super().map(fn, *iterables, timeout=timeout, **options)

@@ -13,11 +13,13 @@ from typing import Any
 from cotality.parallel._data.events import Event
 from cotality.parallel._version import __version__
 
+__all__ = ["Tracing"]
+
 try:
     from opentelemetry import context, propagate, trace
     from opentelemetry.trace import Span, StatusCode, TracerProvider
-except ImportError as error:
-    raise ImportError('spans need OpenTelemetry: pip install "cotality-workflow[otel]"') from error
+except ImportError as _error:
+    raise ImportError('spans need OpenTelemetry: pip install "cotality-workflow[otel]"') from _error
 
 
 class Tracing:
@@ -43,7 +45,11 @@ class Tracing:
         self._attempts: dict[str, dict[int, Span]] = {}
 
     def accompany(self, event: Event, /) -> AbstractContextManager[Any]:
-        """Begin the span of an attempt, and send its context along."""
+        """Begin the span of an attempt, and send its context along.
+
+        Parameters:
+            event: The attempt.
+        """
         run, index, name = event.run, event.index or 0, event.task or ""
         tasks, attempts = self._tasks[run], self._attempts[run]
         if index not in tasks:
@@ -58,7 +64,11 @@ class Tracing:
         return Attached(carrier)
 
     def notice(self, events: Sequence[Event], /) -> None:
-        """End the spans of what has ended."""
+        """End the spans of what has ended.
+
+        Parameters:
+            events: What has happened.
+        """
         for event in events:
             if event.name == "run.started":
                 self._begin(event)

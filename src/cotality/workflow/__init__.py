@@ -1,7 +1,10 @@
 """Decorate functions as tasks, compose them to workflows, run them in parallel."""
 
+from typing import TYPE_CHECKING
+
 from cotality.parallel import (
     Event,
+    Journal,
     Limit,
     Mapped,
     Observer,
@@ -23,11 +26,19 @@ from cotality.workflow._run import Run
 from cotality.workflow._streams import AsyncStream, Stream
 from cotality.workflow._workflow import Workflow
 
+if TYPE_CHECKING:
+    from cotality.parallel import Cache as Cache
+    from cotality.parallel import CacheEntry as CacheEntry
+    from cotality.parallel import load_failures as load_failures
+
 __all__ = [
     "AsyncStream",
+    "Cache",
+    "CacheEntry",
     "Drawing",
     "Event",
     "Explanation",
+    "Journal",
     "Limit",
     "Mapped",
     "Observer",
@@ -45,8 +56,18 @@ __all__ = [
     "compare",
     "configure_logging",
     "errors",
+    "load_failures",
     "task",
 ]
 
 for _public in (AsyncStream, Drawing, Explanation, Run, RunRecord, Stream, TaskFactory, Workflow, compare, task):
     _public.__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    # Who has none does not pay for importing what they are made of.
+    if name in ("Cache", "CacheEntry", "load_failures"):
+        import cotality.parallel
+
+        return getattr(cotality.parallel, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ annotation may name what comes later in its module, and beartype need not be imp
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias, Union
 
@@ -44,19 +45,19 @@ class Binder:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+        self.name: str = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
         try:
-            parameters = list(inspect.signature(function).parameters.values())
+            parameters = list(signature_of(function).parameters.values())
         except (TypeError, ValueError):
             # Some that are written in C do not say what they take.
             parameters = [inspect.Parameter("args", _ARGS), inspect.Parameter("kwargs", _KWARGS)]
         self._parameters = parameters
-        self.hints = {name: hint for name, hint in hints_of(function).items() if name != "return"}
+        self.hints: dict[str, Any] = {name: hint for name, hint in hints_of(function).items() if name != "return"}
         self._hints_at: dict[str | int, Any] = {}
-        self.unchecked = _generate(self.name, parameters)
-        self.loose = any(not Tester.knows(self.hints.get(p.name, UNKNOWN)) for p in parameters)
+        self.unchecked: Callable[..., Bound] = _generate(self.name, parameters)
+        self.loose: bool = any(not Tester.knows(self.hints.get(p.name, UNKNOWN)) for p in parameters)
         """Whether there are parameters that take anything, as far as can be checked."""
-        self.checked = Tester.decorate(_generate(self.name, parameters), self._lenient_hints())
+        self.checked: Callable[..., Any] = Tester.decorate(_generate(self.name, parameters), self._lenient_hints())
 
     def _lenient_hints(self) -> dict[str, Any]:
         """The annotations, by which a reference is as good as a value, as is nothing where there is a default."""
@@ -94,6 +95,19 @@ class Binder:
             return places[place]
         rest = next((p.name for p in self._parameters if p.kind is _ARGS), "args")
         return f"{rest}[{place - len(places)}]"
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """What a function takes, whether or not its annotations can be evaluated.
+
+    Raises:
+        TypeError, ValueError: it does not say.
+    """
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
 
 
 def _generate(name: str, parameters: list[inspect.Parameter]) -> Callable[..., Bound]:

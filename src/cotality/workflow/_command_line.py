@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -14,6 +13,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from cotality.parallel.building import hints_of
+from cotality.parallel.errors import JournalError
+from cotality.workflow._binder import signature_of
+from cotality.workflow._cache_command import add_cache_command
 from cotality.workflow._exits import (
     CANCELLED,
     FAILED,
@@ -70,16 +72,31 @@ def _parser() -> argparse.ArgumentParser:
     explain = _command(
         commands, "explain", _explain, "say what a run would do; exit code 1 if something will not go well"
     )
-    for command in (run, explain):
+    resume = _command(
+        commands, "resume", _resume, "go on with a run that ended before its time: run what its journal has not"
+    )
+    for command in (run, resume, explain):
         command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
         command.add_argument("--backend", choices=BACKENDS, help="where tasks run")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
-    run.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
-    run.add_argument("--report", type=Path, metavar="FILE", help="write a page that tells how it went, however it ends")
-    run.add_argument("--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare")
+    for command in (run, resume):
+        command.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
+        command.add_argument(
+            "--journal",
+            metavar="PATH",
+            required=command is resume,
+            help="write down finished tasks, and take over those that it has",
+        )
+        command.add_argument(
+            "--report", type=Path, metavar="FILE", help="write a page that tells how it went, however it ends"
+        )
+        command.add_argument(
+            "--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare"
+        )
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
     draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
     add_pages(commands)
+    add_cache_command(commands)
     return parser
 
 
@@ -107,17 +124,27 @@ def _run(given: argparse.Namespace) -> int:
     check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
-        stream = flow.stream(raise_failures=False, progress=given.progress, **_options(given))
+        stream = flow.stream(raise_failures=False, progress=given.progress, journal=given.journal, **_options(given))
     except (TypeError, ValueError) as error:
         raise Unusable(str(error)) from None
     try:
         with stream:
             for _outcome in stream:
                 pass
+    except JournalError as error:
+        raise Unusable(str(error)) from None
     finally:
         keep(stream.run, given.report, given.save)
     print(stream.run.summary())
+    if stream.run.resumed:
+        print(f"  did not have to run: {', '.join(f'{count:,} {name}' for name, count in stream.run.resumed.items())}")
     return {"succeeded": SUCCEEDED, "timed out": TIMED_OUT, "cancelled": CANCELLED}.get(stream.run.state, FAILED)
+
+
+def _resume(given: argparse.Namespace) -> int:
+    if not Path(given.journal).is_file():
+        raise Unusable(f"there is no journal {given.journal}: a run with --journal makes one")
+    return _run(given)
 
 
 def _explain(given: argparse.Namespace) -> int:
@@ -221,9 +248,9 @@ def _converted(function: Callable[..., Any], name: str, given: dict[str, str]) -
     hints = hints_of(function)
     arguments = {parameter: _convert(parameter, value, hints.get(parameter, str)) for parameter, value in given.items()}
     try:
-        inspect.signature(function).bind(**arguments)
+        signature_of(function).bind(**arguments)
     except TypeError as error:
-        raise Unusable(f"{name} {inspect.signature(function)}: {error}; give --param NAME=VALUE") from None
+        raise Unusable(f"{name} {signature_of(function)}: {error}; give --param NAME=VALUE") from None
     return arguments
 
 

@@ -24,6 +24,18 @@ def compare(first: AnyRun, second: AnyRun, path: str | os.PathLike[str]) -> None
         RuntimeError: one of them is not over.
         OSError: a file can not be read or written.
         ValueError: a file is no saved run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from cotality.workflow import Workflow, compare, task
+        >>> flow = Workflow("nothing")
+        >>> _ = flow.add(task(len)("abc"))
+        >>> with TemporaryDirectory() as folder:
+        ...     page = Path(folder, "comparison.html")
+        ...     compare(flow.run(), flow.run(), page)
+        ...     "</html>" in page.read_text(encoding="utf-8")
+        True
     """
     from cotality.workflow._report.page import comparison_of
 

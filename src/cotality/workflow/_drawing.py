@@ -40,7 +40,7 @@ class Drawing:
     """
 
     def __init__(self, nodes: Sequence[Task[Any] | Mapped[Any]], *, fold: bool | None) -> None:
-        self.folded = len(nodes) > MOST_NODES if fold is None else fold
+        self.folded: bool = len(nodes) > MOST_NODES if fold is None else fold
         self._labels, self._edges = _folded(nodes) if self.folded else _whole(nodes)
 
     @property

@@ -66,11 +66,12 @@ class Explanation:
         self._backend = backend
         tasks = [node for node in nodes if isinstance(node, Task) and not is_gathering(node)]
         mapped = {node: foresee(node, MOST_PICKLED) for node in nodes if isinstance(node, Mapped)}
-        self.tasks, self.maps = len(tasks), len(mapped)
+        self.tasks: int = len(tasks)
+        self.maps: int = len(mapped)
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
-        self.widths = _widths(nodes)
+        self.widths: list[int] = _widths(nodes)
         self.sizes: dict[str, int] = {}
-        self.workers = max_workers or default_workers(backend)
+        self.workers: int | None = max_workers or default_workers(backend)
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self._looked_at: Counter[str] = Counter()
@@ -80,7 +81,7 @@ class Explanation:
             self._look_at_map(node, foreseen)
         firsts = [(foreseen.tasks[0], foreseen.number or 0) for foreseen in mapped.values() if foreseen.tasks]
         self._look_at_limits([*((task, 1) for task in tasks), *firsts], timeout)
-        self.seconds = _seconds(nodes, mapped, durations)
+        self.seconds: tuple[float, float] | None = _seconds(nodes, mapped, durations)
         if backend == "processes" and (self.workers or 0) > usable_cpus():
             self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
 

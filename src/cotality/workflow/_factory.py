@@ -36,8 +36,8 @@ class _Core(Generic[R]):
     def __init__(self, function: Callable[..., R]) -> None:
         self.function = function
         # Each is found in a worker by the function's name and the chain of what it wraps.
-        self.checked = self._checking(function, full=False)
-        self.fully = self._checking(self.checked, full=True)
+        self.checked: Callable[..., R] = self._checking(function, full=False)
+        self.fully: Callable[..., R] = self._checking(self.checked, full=True)
         self._binder: Binder | None = None
         self.fitting: dict[tuple[int, str | int], Any] = {}
         """Whose results are known to fit which argument."""
@@ -88,9 +88,12 @@ class _Core(Generic[R]):
         for place, value in places:
             hint = self.binder.hint_at(place)
             _refuse_nodes([value])
-            if type(value) is Reference or fits(value, hint):
+            if type(value) is Reference:
                 continue
             template = weave(value)[0] if alive else value
+            # A reference must not be taken for a value: it refuses to be looked at.
+            if template is value and fits(value, hint):
+                continue
             found = misfit(template, hint)
             if found is not None:
                 raise self.mismatch(place, hint, found)
@@ -251,7 +254,12 @@ class TaskFactory(Generic[P, R]):
         return template
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the plain function: for tests, for the debugger, and inside of other tasks."""
+        """Call the plain function: for tests, for the debugger, and inside of other tasks.
+
+        Parameters:
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+        """
         if self._bound is not None:
             return self._core.function(self._bound, *args, **kwargs)
         return self._core.function(*args, **kwargs)
@@ -327,6 +335,9 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
     Parameters:
         function: The function; ``async def`` too. Without it, a decorator with options is returned.
         options: See :class:`~cotality.parallel.TaskOptions`.
+
+    Returns:
+        The factory of tasks, or the decorator that makes one.
 
     Raises:
         TypeError: something that can not be a task, or an option that does not exist.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Annotated, Any, Protocol, TypeVar, Union, cast, get_args, get_origin
+from typing import IO, Annotated, Any, BinaryIO, Final, Protocol, TextIO, TypeVar, Union, cast, get_args, get_origin
 
 from cotality.parallel.building import UNKNOWN, Wire, hints_of, result_hint
 
@@ -56,7 +56,11 @@ class Tester:
 
 def fits(value: object, hint: Any) -> bool:
     """Whether a value fits an annotation; of a container one item is looked at."""
-    return not Tester.knows(hint) or Tester.accepts(value, hint)
+    try:
+        return not Tester.knows(hint) or Tester.accepts(value, hint)
+    except Exception:
+        # The value's own code: it can not be looked at.
+        return True
 
 
 def fits_fully(value: Any, hint: Any) -> bool:
@@ -71,9 +75,11 @@ def fits_fully(value: Any, hint: Any) -> bool:
         return any(fits_fully(value, arm) for arm in arguments)
     if isinstance(value, tuple) and origin is tuple and Ellipsis not in arguments:
         return all(map(fits_fully, value, arguments))
-    if isinstance(value, dict) and isinstance(origin, type) and issubclass(origin, Mapping):
-        return all(fits_fully(k, arguments[0]) and fits_fully(v, arguments[-1]) for k, v in value.items())
-    if isinstance(value, (list, tuple, set, frozenset)) and isinstance(origin, type) and issubclass(origin, Iterable):
+    if not _is_standard(origin):
+        return True
+    if isinstance(value, dict) and issubclass(origin, Mapping) and len(arguments) == 2:
+        return all(fits_fully(k, arguments[0]) and fits_fully(v, arguments[1]) for k, v in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)) and issubclass(origin, Iterable):
         return all(fits_fully(item, arguments[0]) for item in value)
     return True
 
@@ -159,9 +165,14 @@ def _item_hint(hint: Any, key: Any) -> Any:
         return arguments[key]
     if origin in (list, tuple) and isinstance(key, int):
         return arguments[0]
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return arguments[-1]
+    if _is_standard(origin) and issubclass(origin, Mapping) and len(arguments) == 2:
+        return arguments[1]
     return UNKNOWN
+
+
+def _is_standard(kind: Any) -> bool:
+    """Whether a generic class is one of Python's own, whose parameters are known to be those of its items."""
+    return isinstance(kind, type) and kind.__module__ in ("builtins", "collections", "collections.abc")
 
 
 def _attribute_hint(hint: Any, name: str) -> Any:
@@ -202,7 +213,10 @@ def _decide(produced: Any, hint: Any) -> bool:
     if (produced, hint) in ((int, float), (int, complex), (float, complex)):
         return True
     inner, asked = get_args(produced), get_args(hint)
-    if get_origin(produced) is not None and get_origin(produced) is get_origin(hint) and len(inner) == len(asked):
+    if not inner and asked and isinstance(produced, type) and _is_kind_of(produced, get_origin(hint)):
+        # What its items are it does not say, but for a few.
+        return produced not in _ITEMS or len(asked) > 1 or _decide(_ITEMS[produced], _bare(asked[0]))
+    if len(inner) == len(asked) and _have_the_same_parameters(get_origin(produced), get_origin(hint)):
         return all(
             part is wanted or _decide(_bare(part), _bare(wanted)) for part, wanted in zip(inner, asked, strict=True)
         )
@@ -220,6 +234,23 @@ def _decide(produced: Any, hint: Any) -> bool:
         return is_subhint(produced, _with_tower(hint)) or is_subhint(hint, produced)
     except Exception:
         return True
+
+
+_ITEMS: Final[dict[type, type]] = {str: str, bytes: int, bytearray: int, range: int}
+"""What the items of classes are that have no parameters."""
+
+
+def _is_kind_of(produced: type, kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(produced, kind)
+
+
+def _have_the_same_parameters(produced: Any, hint: Any) -> bool:
+    """Whether two generic classes mean the same by as many parameters, and the first is one of the second."""
+    if produced is hint:
+        return produced is not None
+    if produced in (tuple, enumerate) or hint is tuple or not (_is_standard(produced) and _is_standard(hint)):
+        return False
+    return issubclass(produced, hint)
 
 
 def _with_tower(hint: Any) -> Any:
@@ -251,6 +282,9 @@ def _is_union(hint: Any) -> bool:
 def _is_open(hint: Any) -> bool:
     """Whether an annotation can not be decided: it has type variables, or is a protocol without run-time checks."""
     if isinstance(hint, (TypeVar, str)) or hint is UNKNOWN:
+        return True
+    if (get_origin(hint) or hint) in (IO, TextIO, BinaryIO):
+        # The files that there are do not say that they are that.
         return True
     if isinstance(hint, type) and getattr(hint, "_is_protocol", False):
         return not getattr(hint, "_is_runtime_protocol", False) and hint is not cast(Any, Protocol)

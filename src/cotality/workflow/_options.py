@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cotality.parallel import WorkflowOptions
-from cotality.parallel.building import check_backend, check_count, check_known, check_observers, check_seconds
+from cotality.parallel.building import (
+    check_backend,
+    check_count,
+    check_known,
+    check_observers,
+    check_seconds,
+    journal_of,
+)
 
 
 def checked_options(options: WorkflowOptions) -> WorkflowOptions:
@@ -19,6 +26,7 @@ def checked_options(options: WorkflowOptions) -> WorkflowOptions:
     check_count("max_workers", options.get("max_workers"))
     check_count("window", options.get("window"))
     check_seconds("timeout", options.get("timeout"))
+    journal_of(options.get("journal"))
     check_observers(options.get("observers", ()))
     if "failure" in options:
         _check_failure(options["failure"])

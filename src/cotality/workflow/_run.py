@@ -37,7 +37,7 @@ class Run:
     def __init__(self, execution: Execution, workflow: str, *, fail_fast: bool) -> None:
         self._execution = execution
         self._fail_fast = fail_fast
-        self.id = execution.identity.id
+        self.id: str = execution.identity.id
         self.workflow = workflow
 
     # Results ---------------------------------------------------------------------------------------------------------
@@ -77,6 +77,9 @@ class Run:
     def outcome(self, node: Any) -> Any:
         """What a task came to, with its times.
 
+        Parameters:
+            node: The task.
+
         Raises:
             UnknownTask: it has no part in this run.
             RuntimeError: it has not ended yet.
@@ -88,6 +91,9 @@ class Run:
 
     def outcomes(self, mapped: Mapped[R]) -> list[Outcome[R]]:
         """What each item of a map came to, in their order.
+
+        Parameters:
+            mapped: The map.
 
         Raises:
             UnknownTask: the map has no part in this run.
@@ -104,6 +110,23 @@ class Run:
         """The tasks that failed for good, in the order in which they did; skipped ones are not among them."""
         execution = self._execution
         return [execution.outcome(ticket) for ticket in execution.plan.failed]
+
+    def save_failures(self, path: str | os.PathLike[str], *, secret: bytes | None = None) -> int:
+        """Write the tasks that failed as a file, with their arguments and the tasks whose results they take, so that
+        just those can be run again: see :func:`~cotality.parallel.load_failures`.
+
+        Parameters:
+            path: The file, which is replaced; only its owner may read it.
+            secret: Whoever does not know it can not forge such a file.
+
+        Returns:
+            How many tasks were written; items of a map that never became a task are not among them.
+
+        Raises:
+            Exception: an argument can not be pickled.
+            JournalError: the file can not be written.
+        """
+        return self._execution.write_failures(path, secret)
 
     @property
     def error(self) -> BaseException | None:
@@ -124,6 +147,11 @@ class Run:
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state; those that have not ended count as ``"pending"``."""
         return self._execution.counts()
+
+    @property
+    def resumed(self) -> dict[str, int]:
+        """How many tasks did not have to run, by name, because a journal or a cache had their results."""
+        return self._execution.resumed()
 
     def cancel(self) -> None:
         """End the run as soon as can be: nothing more starts, and what runs is ended where that can be done.

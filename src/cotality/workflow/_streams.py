@@ -66,6 +66,20 @@ class AsyncStream(AsyncIterator[Outcome[Any]]):
 
     Attributes:
         run: The run, while it goes on.
+
+    Example:
+        >>> import asyncio
+        >>> from cotality.workflow import Workflow, task
+        >>> @task
+        ... async def square(number: int) -> int:
+        ...     return number * number
+        >>> async def main() -> list[int]:
+        ...     flow = Workflow()
+        ...     squares = flow.map(square, range(3))
+        ...     async with flow.astream(squares) as outcomes:
+        ...         return [outcome.value async for outcome in outcomes]
+        >>> asyncio.run(main())
+        [0, 1, 4]
     """
 
     def __init__(self, run: Run, outcomes: Generator[Outcome[Any], None, None]) -> None:

@@ -12,6 +12,7 @@ from cotality.parallel.building import (
     are_in_order,
     gather,
     in_order,
+    is_expanding,
     needs_of,
     pack,
     unpack,
@@ -99,12 +100,14 @@ class Workflow:
                 raise TypeError(
                     f"a workflow collects tasks and maps, not {type(added).__name__}: call a @task to make one"
                 )
-            self._collect(added)
-            self._kept[added] = None
+            self._collect(added, self._kept)
         return node
 
-    def _collect(self, node: Task[Any] | Mapped[Any]) -> None:
-        self._nodes.update(dict.fromkeys(in_order([node], known=self._nodes)))
+    def _collect(self, node: Task[Any] | Mapped[Any], readable: dict[Any, None]) -> None:
+        # What the function of a map makes belongs to the run that calls it: the next one makes its own.
+        if not is_expanding(self._nodes):
+            self._nodes.update(dict.fromkeys(in_order([node], known=self._nodes)))
+            readable[node] = None
 
     @overload
     def map(self, function: Callable[[A], Task[Coroutine[Any, Any, R]]], first: Iterable[A], /) -> Mapped[R]: ...
@@ -199,8 +202,7 @@ class Workflow:
             [1, 2, 3]
         """
         mapped: Mapped[Any] = Mapped(function, iterables)
-        self._collect(mapped)
-        self._maps[mapped] = None
+        self._collect(mapped, self._maps)
         return mapped
 
     def gather(self, *outputs: *Ts) -> Task[tuple[*Ts]]:
@@ -324,6 +326,15 @@ class Workflow:
         """As :meth:`run`, for who awaits it: coroutines run on the caller's event loop, which is never held up.
 
         Cancelling the caller cancels the run.
+
+        Parameters:
+            options: On top of the workflow's own.
+
+        Returns:
+            As :meth:`run`.
+
+        Raises:
+            Exception: as :meth:`run`.
         """
         settings = self._settings(options)
         run, execution = self._open(settings, event_loop=running_loop())
@@ -337,7 +348,17 @@ class Workflow:
     def astream(
         self, *wanted: Task[Any] | Mapped[Any], ordered: bool = True, **options: Unpack[WorkflowOptions]
     ) -> AsyncStream:
-        """As :meth:`stream`, for ``async for``: coroutines run on the caller's event loop, which is never held up."""
+        """As :meth:`stream`, for ``async for``: coroutines run on the caller's event loop, which is never held up.
+
+        Parameters:
+            wanted: As for :meth:`stream`.
+            ordered: As for :meth:`stream`.
+            options: On top of the workflow's own.
+
+        Raises:
+            RuntimeError: no event loop is running.
+            Exception: as :meth:`stream`.
+        """
         settings = self._settings(options)
         loop = running_loop()
         run, execution = self._open(settings, self._wanted(wanted), ordered=ordered, event_loop=loop)

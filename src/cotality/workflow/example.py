@@ -34,7 +34,7 @@ from time import perf_counter, sleep
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 from urllib.parse import unquote
 
-from cotality.workflow import Limit, Outcome, RetryPolicy, Run, Workflow, task
+from cotality.workflow import Limit, Mapped, Outcome, RetryPolicy, Run, Task, Workflow, task
 
 R = TypeVar("R")
 
@@ -110,7 +110,7 @@ class Busy(Exception):
     """The server can not answer now."""
 
 
-site_limit = Limit("site", concurrency=16)
+site_limit: Limit = Limit("site", concurrency=16)
 
 
 @task
@@ -192,14 +192,15 @@ class Flow:
     """
 
     def __init__(self, port: int, most: int) -> None:
-        self.flow = flow = Workflow("portrait")
-        self.pages = contents(port, most)
+        flow = Workflow("portrait")
+        self.flow: Workflow = flow
+        self.pages: Task[list[str]] = contents(port, most)
         names: list[str] = self.pages.output
-        self.fetched = flow.map(lambda page: fetch(port, page), names)
-        self.parsed = flow.map(parse, self.fetched.outputs)
-        self.checked = flow.map(is_words, ["now is better than never", "x" * 64 + "!", "namespaces"])
-        self.crashed = text_at(0)
-        self.told = flow.add(report(self.parsed.outcomes, self.checked.outcomes, self.crashed.outcome))
+        self.fetched: Mapped[tuple[str, bytes]] = flow.map(lambda page: fetch(port, page), names)
+        self.parsed: Mapped[Facts] = flow.map(parse, self.fetched.outputs)
+        self.checked: Mapped[bool] = flow.map(is_words, ["now is better than never", "x" * 64 + "!", "namespaces"])
+        self.crashed: Task[bytes] = text_at(0)
+        self.told: Task[Report] = flow.add(report(self.parsed.outcomes, self.checked.outcomes, self.crashed.outcome))
 
     def outcomes(self, run: Run) -> dict[str, list[Outcome[Any]]]:
         """What every task came to, by the function that it called."""

@@ -13,6 +13,28 @@ from cotality.parallel._data.task_options import check_backend
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+_serial_runs: Pool | None = None
+"""In tests: what runs all tasks in the thread of their caller, whatever they say."""
+
+
+def run_serially(pool: Pool | None) -> Pool | None:
+    """Have all runs that begin from now on be serial, in this pool; None: where they say. Gives what was before."""
+    global _serial_runs
+    before, _serial_runs = _serial_runs, pool
+    return before
+
+
+def run_where(backend: str | Pool | Executor) -> str | Pool | Executor:
+    """Where a run runs its tasks: where its caller says, unless all runs are serial.
+
+    Raises:
+        ValueError, TypeError: what can be no backend.
+    """
+    if _serial_runs is None:
+        return backend
+    check_backend(backend)
+    return "serial"
+
 
 def require_processes() -> None:
     """Raise where the system has no processes of the kind that the pool needs."""
@@ -41,7 +63,7 @@ def choose_pool(backend: str | Pool | Executor) -> Pool:
 
         return default_pool()
     if backend == "serial":
-        return SerialPool()
+        return _serial_runs or SerialPool()
     if backend == "asyncio":
         from cotality.parallel._backends.event_loop import EventLoopPool
 

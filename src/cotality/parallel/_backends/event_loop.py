@@ -160,6 +160,10 @@ class EventLoopBackend:
         self._woken = False
         return [endings.popleft() for _ in range(len(endings))]
 
+    def leftovers(self) -> list[Ending]:
+        """What had ended when this was closed, and was not collected."""
+        return [self._endings.popleft() for _ in range(len(self._endings))]
+
     def running(self) -> list[tuple[int, float]]:
         return [(ticket, started) for ticket, (_planned, started) in tuple(self._running.items())]
 

@@ -22,10 +22,13 @@ Mark: TypeAlias = Callable[[Planned, Belonging], None]
 
 
 def current_task() -> CurrentTask | None:
-    """The attempt that calls this, and the run that it belongs to; None outside of tasks.
+    """The attempt that calls this, and the run that it belongs to.
 
     It is known in threads, on an event loop and in serial runs; not in a process of a pool, and not in a thread that a
     task has started without its context.
+
+    Returns:
+        What is known of it; None outside of tasks.
 
     Example:
         >>> from cotality.parallel import Task, run

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
-from time import monotonic
 from types import CoroutineType
 
 from cotality.parallel._backends.awaiting import finish
+from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, context_of, structlog_mark
 from cotality.parallel._data.capabilities import OF_THREADS

@@ -14,6 +14,9 @@ def worker_state() -> dict[str, Any]:
     An initializer may fill it, and any task may. A process keeps it as long as it lives, a thread as long as it works
     for one run, and no worker sees another one's.
 
+    Returns:
+        The dictionary, empty at first.
+
     Example:
         >>> from cotality.parallel import Task, run
         >>> def count(step):

@@ -258,6 +258,10 @@ class ThreadBackend:
         take = endings.popleft
         return [take() for _ in range(len(endings))]
 
+    def leftovers(self) -> list[Ending]:
+        """What had ended when this was closed, and was not collected."""
+        return [self._endings.popleft() for _ in range(len(self._endings))]
+
     def running(self) -> list[tuple[int, float]]:
         return [(planned[0], member.started) for member in self._members for planned in tuple(member.current)]
 

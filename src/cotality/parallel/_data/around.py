@@ -33,7 +33,7 @@ class Around:
 
     def __reduce__(self) -> Any:
         function = self.function
-        return Around, (self.manager, ByName.of(function) if type(function) is FunctionType else function)
+        return type(self), (self.manager, ByName.of(function) if type(function) is FunctionType else function)
 
 
 async def _within(manager: AbstractContextManager[Any], coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -43,7 +43,7 @@ async def _within(manager: AbstractContextManager[Any], coroutine: Coroutine[Any
 
 def put_around(call: AnyCall, manager: AbstractContextManager[Any]) -> Call:
     """The same call, inside of a context manager."""
-    return _with(call, Around(manager, call.callback_function))
+    return with_function(call, Around(manager, call.callback_function))
 
 
 def bare(call: AnyCall) -> AnyCall:
@@ -53,10 +53,11 @@ def bare(call: AnyCall) -> AnyCall:
         return call
     while isinstance(function, Around):
         function = function.function
-    return _with(call, function)
+    return with_function(call, function)
 
 
-def _with(call: AnyCall, function: Callable[..., Any]) -> Call:
+def with_function(call: AnyCall, function: Callable[..., Any]) -> Call:
+    """The same call of another function."""
     other = Call(task_of(call), function, call.positional, call.arguments)
     if isinstance(call, Call):
         other.ahead, other.sealed = call.ahead, call.sealed

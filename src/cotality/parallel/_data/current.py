@@ -20,6 +20,12 @@ class CurrentTask:
         task: The task's name.
         index: The task's place in the run.
         attempt: Which attempt of the task it is, from 1.
+
+    Example:
+        >>> from cotality.parallel import Task, current_task, run
+        >>> [now] = run([Task(current_task, {})])
+        >>> now.task, now.index, now.attempt
+        ('current_task', 0, 1)
     """
 
     run: str

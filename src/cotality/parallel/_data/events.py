@@ -51,6 +51,16 @@ class Event:
         tasks: How many tasks the run has, for ``run.started``; None where that is not known.
         state: How the run ended, for ``run.finished``.
         counts: How many of its tasks ended in which state, for ``run.finished``.
+
+    Example:
+        >>> from cotality.parallel import Task, run
+        >>> class Finished:
+        ...     def notice(self, events: list[Event]) -> None:
+        ...         for event in events:
+        ...             if event.name == "task.finished":
+        ...                 print(event.task, event.index, event.backend)
+        >>> _ = run([Task(len, {}, positional=("abc",))], backend="serial", observers=[Finished()])
+        len 0 serial
     """
 
     name: EventName
@@ -89,7 +99,11 @@ class Observer(Protocol):
     """
 
     def notice(self, events: Sequence[Event], /) -> None:
-        """Some things have happened, in this order. Called in the thread that runs the run loop, which waits."""
+        """Some things have happened. Called in the thread that runs the run loop, which waits.
+
+        Parameters:
+            events: What has happened, in this order.
+        """
         ...
 
 
@@ -97,7 +111,10 @@ class Companion(Observer, Protocol):
     """An observer that sends something along with each attempt, such as the context of a trace."""
 
     def accompany(self, event: Event, /) -> AbstractContextManager[Any]:
-        """An attempt is given to a backend, which the event ``task.submitted`` describes.
+        """An attempt is given to a backend, and may be given something to take along.
+
+        Parameters:
+            event: What is known of it; its name is ``task.submitted``.
 
         Returns:
             A context manager that is entered where the task runs, around its call; on processes it is pickled. For a

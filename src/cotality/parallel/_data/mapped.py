@@ -22,20 +22,34 @@ class Mapped(Generic[R]):
 
     Raises:
         TypeError: something that can not be gone through, or a text.
+
+    Example:
+        >>> from cotality.workflow import Workflow, task
+        >>> @task
+        ... def double(number: int) -> int:
+        ...     return 2 * number
+        >>> @task
+        ... def total(numbers: list[int]) -> int:
+        ...     return sum(numbers)
+        >>> flow = Workflow()
+        >>> doubles = flow.map(double, [1, 2, 3])
+        >>> answer = flow.add(total(doubles.outputs))
+        >>> flow.run()[answer]
+        12
     """
 
     __slots__ = ("__weakref__", "function", "lent", "name", "predecessors", "sources", "used_up")
-    __node__: ClassVar = True
+    __node__: ClassVar[bool] = True
 
     def __init__(self, function: Callable[..., Any], iterables: tuple[Any, ...]) -> None:
         if not callable(function):
             raise TypeError(f"map needs a function that makes a task, not {type(function).__name__}")
         if not iterables:
             raise TypeError("map needs at least one iterable")
-        self.function = function
-        self.name = f"map of {name_of(function)}"
+        self.function: Callable[..., Any] = function
+        self.name: str = f"map of {name_of(function)}"
         self.predecessors: tuple[Any, ...] = ()
-        self.used_up = False
+        self.used_up: bool = False
         """Whether a run has gone through an iterator that can be gone through once."""
         opened = [_source(given) for given in iterables]
         self.sources: tuple[Wire | Iterable[Any], ...] = tuple(source for source, _wires in opened)
@@ -54,6 +68,9 @@ class Mapped(Generic[R]):
 
     def after(self, *others: Task[Any] | Mapped[Any]) -> Mapped[R]:
         """Begin only when these have succeeded; changes the map and gives it back.
+
+        Parameters:
+            others: Tasks and maps.
 
         Raises:
             TypeError: something that is neither a task nor a map.

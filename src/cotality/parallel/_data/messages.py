@@ -66,13 +66,20 @@ class Backend(Protocol):
         ...
 
     def submit(self, batch: Sequence[Planned]) -> None:
-        """Take a batch. Never waits for a task."""
+        """Take a batch. Never waits for a task.
+
+        Parameters:
+            batch: Tickets and their tasks.
+        """
         ...
 
     def collect(self, timeout: float | None) -> list[Ending]:
-        """The endings since the last call; waits up to ``timeout`` seconds (None: for ever) for the first.
+        """The endings since the last call, waiting for the first.
 
         May return none early. Room that has come free is a reason to return.
+
+        Parameters:
+            timeout: Seconds that it may wait; None: for ever.
         """
         ...
 
@@ -81,7 +88,12 @@ class Backend(Protocol):
         ...
 
     def interrupt(self, ticket: int, failure: BaseException) -> None:
-        """End a running attempt with ``failure``, by force where that can be done; it may have ended otherwise."""
+        """End a running attempt, by force where that can be done; it may have ended otherwise.
+
+        Parameters:
+            ticket: The attempt's task.
+            failure: What it is to end with.
+        """
         ...
 
     def runaways(self) -> Sequence[str]:
@@ -96,9 +108,12 @@ class Backend(Protocol):
         ...
 
     def ring(self, bell: Callable[[], None]) -> None:
-        """Call this whenever there is something to collect and ``collect`` is not waiting for it, from any thread.
+        """Have it ring whenever there is something to collect and ``collect`` is not waiting for it.
 
         Told once and before anything is submitted, to a backend of a run that waits in another one.
+
+        Parameters:
+            bell: What to call then, from any thread.
         """
         ...
 
@@ -111,7 +126,11 @@ class Pool(Protocol):
     """What can be given as ``backend=``: it opens a backend for each run."""
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` workers (None: the pool's own number)."""
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most workers; None: the pool's own number.
+        """
         ...
 
 

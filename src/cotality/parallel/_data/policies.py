@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
-from cotality.parallel._data.task_errors import ArgumentError, ResultRefused, TransferError
+from cotality.parallel._data.task_errors import ArgumentError, NoStableContent, ResultRefused, TransferError
 
 Retryable: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 Verdict: TypeAlias = bool | float | None
@@ -66,11 +66,18 @@ class RetryPolicy:
             raise ValueError("total must be a number of seconds, or None")
 
     def wait_after(self, attempt: int, failure: BaseException) -> float | None:
-        """How many seconds to wait after this failed attempt (numbered from 1); None: give up.
+        """How long to wait after an attempt has failed.
 
         What can not become better is never tried again: bad arguments, and what can not travel.
+
+        Parameters:
+            attempt: Which attempt it was, from 1.
+            failure: Why it failed.
+
+        Returns:
+            Seconds; None to give up.
         """
-        if attempt >= self.attempts or isinstance(failure, (TransferError, ArgumentError)):
+        if attempt >= self.attempts or isinstance(failure, (TransferError, ArgumentError, NoStableContent)):
             return None
         verdict: Verdict = isinstance(failure, ResultRefused) or self._verdict(attempt, failure)
         if verdict is None or verdict is False:

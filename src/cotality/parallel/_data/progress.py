@@ -19,6 +19,13 @@ class Progress(NamedTuple):
         elapsed: Seconds since the run began.
         finished: Whether the run is over.
         parts: The same for each task name, in a workflow.
+
+    Example:
+        >>> from cotality.parallel import Task, run
+        >>> seen: list[Progress] = []
+        >>> _ = run([Task(len, {}, positional=("abc",))], backend="serial", progress=seen.append)
+        >>> seen[-1].done, seen[-1].total, seen[-1].finished
+        (1, 1, True)
     """
 
     name: str
@@ -53,7 +60,11 @@ class ProgressDisplay(Protocol):
     """Shows how far runs are; may be given as ``progress=``."""
 
     def show(self, progress: Progress, /) -> None:
-        """This is how far the run is. Called a few times a second while things happen, and when it is over."""
+        """Called a few times a second while things happen, and when the run is over.
+
+        Parameters:
+            progress: How far it is.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TypeAlias
 
+from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.task_errors import ReferenceMisuse
 
 Step: TypeAlias = tuple[bool, Any]
@@ -30,9 +31,9 @@ class Wire:
     __slots__ = ("kind", "path", "task")
 
     def __init__(self, task: Any, kind: str = VALUE, path: tuple[Step, ...] = ()) -> None:
-        self.task = task
-        self.kind = kind
-        self.path = path
+        self.task: Any = task
+        self.kind: str = kind
+        self.path: tuple[Step, ...] = path
 
     def to(self, item: bool, key: Any) -> Wire:
         """A wire to a part of what this one carries."""
@@ -212,7 +213,8 @@ def _parts(value: Any) -> list[Any] | None:
         return list(value)
     if kind is dict:
         return list(value.values())
-    if kind in (Reference, Wire):
+    if kind in (Reference, Wire, Outcome):
+        # An outcome is what has been, and names its task.
         return None
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
         return list(value)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 
 class Sealed:
     """A result that is not opened yet. Other workers take it as it is; who needs it here opens it."""
 
     __slots__ = ()
+
+    travels: ClassVar[bool] = True
+    """Whether workers take it as it is."""
 
     def open(self) -> Any:
         """The result.
@@ -17,3 +21,21 @@ class Sealed:
             BaseException: whatever its own code raises.
         """
         raise NotImplementedError
+
+
+class Several(Sealed):
+    """Several results together, of which some are not opened yet.
+
+    Parameters:
+        parts: The results.
+    """
+
+    __slots__ = ("_parts",)
+
+    travels = False
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self._parts = parts
+
+    def open(self) -> list[Any]:
+        return [part.open() if isinstance(part, Sealed) else part for part in self._parts]

@@ -63,7 +63,7 @@ class Task(Generic[R]):
         'sorted'
     """
 
-    __node__: ClassVar = True
+    __node__: ClassVar[bool] = True
 
     callback_function: Callable[..., R]
     arguments: Mapping[str, Any]
@@ -76,8 +76,8 @@ class Task(Generic[R]):
     """Which arguments hold wires; None as long as nobody has looked."""
     predecessors: tuple[Any, ...] = field(default=(), init=False)
 
-    output = _Output()
-    outcome = _Outcome()
+    output: ClassVar[_Output] = _Output()
+    outcome: ClassVar[_Outcome] = _Outcome()
 
     def __post_init__(self) -> None:
         if not callable(self.callback_function):
@@ -110,7 +110,15 @@ class Task(Generic[R]):
     ) -> Task[R]:
         """A task whose arguments are known to be right, and whose references are wires: what ``@task`` makes.
 
-        Parameters are the fields. It skips the checks, as this is done for each of a million tasks.
+        It skips the checks, as this is done for each of a million tasks.
+
+        Parameters:
+            function: What to call.
+            arguments: Its keyword arguments, by name.
+            positional: Its positional arguments.
+            options: What a workflow is to do with it.
+            checked: What is called instead when arguments come from other tasks.
+            wired: Which arguments hold wires.
         """
         task: Task[R] = object.__new__(cls)
         task.callback_function = function
@@ -204,13 +212,13 @@ class Call:
         positional: tuple[Any, ...],
         arguments: Mapping[str, Any],
     ) -> None:
-        self.task = task
-        self.callback_function = callback_function
-        self.positional = positional
-        self.arguments = arguments
-        self.ahead = False
+        self.task: Task[Any] = task
+        self.callback_function: Callable[..., Any] = callback_function
+        self.positional: tuple[Any, ...] = positional
+        self.arguments: Mapping[str, Any] = arguments
+        self.ahead: bool = False
         """Whether it needs the result of the task before it in its batch, and so can not run anywhere else."""
-        self.sealed = False
+        self.sealed: bool = False
         """Whether nobody but other workers needs the result, so that it need not be opened here."""
 
     @property

@@ -100,3 +100,11 @@ class WorkflowFailed(ExceptionGroup[Exception]):
 
 class InternalError(RuntimeError):
     """A bug of this library. Please report it with its traceback."""
+
+
+class JournalError(Exception):
+    """A journal, a cache or a file of failures can not be used: what is wrong with it, and what to do."""
+
+
+class NoStableContent(TaskError, TypeError):
+    """Something in a task can not be recognised again by another process, so what it gives could not be found again."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from cotality.parallel._data.checks import check_known, check_seconds
+from cotality.parallel._data.journal import ResultCache
 from cotality.parallel._data.limit import Limit
 from cotality.parallel._data.policies import RetryPolicy, retry_policy
 
@@ -41,10 +42,19 @@ class Options:
     limits: tuple[Limit, ...] = ()
     tags: tuple[str, ...] = ()
     validate: Validation = "fast"
+    journal: bool = True
+    cache: ResultCache | None = None
+    expires: float | None = None
+    version: str | int | None = None
+    key: Callable[..., Any] | None = None
     plain: bool = field(default=True, init=False, compare=False)
     """Whether nothing has to be watched while the task runs: neither limit nor timeout, and no second attempt."""
 
+    asked: bool = field(default=False, init=False, compare=False)
+    """Whether something has to be known of the task before it can be due: a limit, or a cache."""
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "asked", bool(self.limits) or self.cache is not None)
         watched = self.limits or self.timeout is not None or self.retry is not None
         object.__setattr__(self, "plain", not watched)
 
@@ -65,10 +75,25 @@ class Options:
         check_backend(changes.get("backend"))
         if changes.get("validate", "fast") not in get_args(Validation):
             raise ValueError("validate must be 'off', 'fast' or 'full'")
+        _check_kept(changes)
         for option, kind in (("limits", Limit), ("tags", str)):
             if option in changes:
                 changes[option] = _all_of(option, kind, changes[option])
         return replace(self, **changes)
+
+
+def _check_kept(given: dict[str, Any]) -> None:
+    """Raise unless what is said about results that are kept can be meant."""
+    check_seconds("expires", given.get("expires"))
+    if not isinstance(given.get("journal", True), bool):
+        raise TypeError("journal of a task must be True or False: the journal itself is given to the run")
+    cache, key, version = given.get("cache"), given.get("key"), given.get("version")
+    if cache is not None and not callable(getattr(cache, "open", None)):
+        raise TypeError(f"cache must be a Cache, not {type(cache).__name__}")
+    if key is not None and not callable(key):
+        raise TypeError(f"key must be a function of the task's arguments, not {type(key).__name__}")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, (str, int))):
+        raise TypeError(f"version must be a text or a whole number, not {type(version).__name__}")
 
 
 def _all_of(option: str, kind: type, given: Any) -> tuple[Any, ...]:
@@ -79,5 +104,8 @@ def _all_of(option: str, kind: type, given: Any) -> tuple[Any, ...]:
     return tuple(given)
 
 
-OPTION_NAMES: Final = ("backend", "limits", "name", "retries", "tags", "timeout", "validate")
+OPTION_NAMES: Final = (
+    *("backend", "cache", "expires", "journal", "key", "limits", "name", "retries", "tags", "timeout", "validate"),
+    "version",
+)
 DEFAULTS: Final = Options()

@@ -30,6 +30,11 @@ _LEVELS: Final[dict[str, int | None]] = {
     "task.cancelled": DEBUG,
     "worker.died": ERROR,
     "observer.failed": ERROR,
+    "journal.resumed": INFO,
+    "journal.runs_again": INFO,
+    "journal.not_kept": WARNING,
+    "journal.damaged": WARNING,
+    "journal.failed": ERROR,
 }
 _ITEM_LEVELS: Final[dict[str, int | None]] = {"task.finished": DEBUG}
 levels = dict(_LEVELS)

@@ -12,7 +12,7 @@ from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._scheduling.expansion import NOT_BEGUN, Expansion
 from cotality.parallel._scheduling.graph import Graph
 from cotality.parallel._scheduling.maps import Maps
-from cotality.parallel._scheduling.records import DROPPED, PENDING
+from cotality.parallel._scheduling.records import PENDING
 
 
 class Delivery:
@@ -25,7 +25,7 @@ class Delivery:
 
     def __init__(self, wanted: Sequence[Node], *, ordered: bool) -> None:
         self._order = list(wanted)
-        self.wanted = set(wanted)
+        self.wanted: set[Node] = set(wanted)
         self._ordered = ordered
         self._at = 0
         self._item = 0
@@ -73,7 +73,7 @@ class Delivery:
 
     def _hand_out(self, ticket: int, expansion: Expansion | None, graph: Graph, maps: Maps) -> Outcome[Any]:
         self._handed.append(expansion)
-        outcome = graph.records.outcome(ticket, graph.nodes[ticket], graph.values.get(ticket, DROPPED))
+        outcome = graph.records.outcome(ticket, graph.nodes[ticket], graph.value_of(ticket))
         if expansion is not None or type(graph.nodes[ticket]) is not Mapped:
             graph.release(ticket)
         maps.drop(ticket)
@@ -93,6 +93,6 @@ class Delivery:
 
 
 def _speaks_for_itself(ticket: int, graph: Graph, maps: Maps) -> bool:
-    """Whether a map has something to say beyond its items: it never began, or what it went through has raised."""
+    """Whether a map has something to say beyond its items: it never began, or some of them never will be."""
     expansion = maps.by_ticket.get(ticket)
-    return expansion is None or expansion.error is not None
+    return expansion is None or not expansion.is_complete

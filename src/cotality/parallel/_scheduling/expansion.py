@@ -71,9 +71,11 @@ class Expansion:
         """How many of its items' outcomes a stream has not handed out yet."""
         self.exhausted = False
         self.bar: Missing | None = None
-        """What made an item, or the map that it goes through, not succeed: nor does this one then."""
+        """What made an item not succeed: nor does this one then."""
+        self.cut: Missing | None = None
+        """What ended the map that it goes through before its time: the rest of its items will never be."""
         self.error: Exception | None = None
-        """What its source raised."""
+        """What its source raised, or what is wrong with it."""
         self.followers: list[Upstream] = []
         self.borrowed: set[int] = set()
         """What its items use that is no item, kept as long as there may be more items."""
@@ -85,6 +87,11 @@ class Expansion:
     def upstreams(self) -> list[Upstream]:
         """The maps that it goes through item by item, each once."""
         return list(dict.fromkeys(source for source in self.sources if isinstance(source, Upstream)))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all items exist that there should be, so that they tell all of its end."""
+        return self.error is None and self.cut is None
 
     # What comes next -------------------------------------------------------------------------------------------------
 
@@ -111,8 +118,7 @@ class Expansion:
             return
         for upstream in short:
             other = upstream.expansion
-            if other.error is not None:
-                self.bar = Missing(other.mapped.name, other.error)
+            self.cut = self.cut or (other.cut if other.error is None else Missing(other.mapped.name, other.error))
         if any(upstream.lag for upstream in upstreams) or any(
             self._pull(source) is not _OVER for source in self.sources if not isinstance(source, Upstream)
         ):
@@ -139,7 +145,7 @@ class Expansion:
 
     def _end_unequal(self) -> None:
         self.exhausted = True
-        if self.error is None and self.bar is None:
+        if self.is_complete:
             self.error = ValueError(f"the iterables of {self.mapped.name} are of unequal length")
 
     # Its items -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Final
 
 from cotality.parallel._data.mapped import Mapped
@@ -32,7 +33,7 @@ class Graph:
         self.nodes: list[Any] = []
         """By ticket; in the place of an item of a map that has succeeded, something that has its name."""
         self.tickets: dict[Node, int] = {}
-        self.records = Records()
+        self.records: Records = Records()
         self.values: dict[int, Any] = {}
         self.dependents: list[list[int] | None] = []
         self.uses: list[int] = []
@@ -44,15 +45,17 @@ class Graph:
         """Those that wait for nothing any more and that nobody has taken from here."""
         self.ended: list[int] = []
         """Those that have ended, however they did, and that nobody has taken from here."""
-        self.unfinished = 0
+        self.unfinished: int = 0
         self.followers: dict[int, list[int]] = {}
         """The maps that go through the items of a map, by the ticket of that map, until it begins."""
         self.map_followers: dict[int, list[int]] = {}
         """The same, also after it has begun."""
         self.handled: set[int] = set()
         """Those that have failed while somebody was there to take that as an outcome."""
-        self.outcome_lists: dict[int, list[Any]] = {}
-        """What the items of a map came to, where somebody takes it."""
+        self.items: dict[int, Sequence[int]] = {}
+        """The items of each map that has ended; behind them the map itself, where they do not tell all of its end."""
+        self._outcome_lists: dict[int, list[Any]] = {}
+        """What they came to, where somebody has asked."""
 
     # Building --------------------------------------------------------------------------------------------------------
 
@@ -116,12 +119,14 @@ class Graph:
         self._inputs[ticket] = tuple(inputs)
 
     def _follows(self, node: Node, source: int) -> bool:
-        """Whether a node is a map that goes through the items of another one, which has not begun."""
+        """Whether a node is a map that goes through the items of another one, which has not begun, and asks for nothing
+        else of it: neither a part of its results, nor what its items came to, nor its end."""
         if type(node) is not Mapped or source not in self.followers or self.records.state[source] != PENDING:
             return False
-        return any(
-            wire.kind == VALUE and not wire.path and self.tickets[wire.task] == source for wire in wires_of(node)
-        )
+        other = self.nodes[source]
+        if other in node.predecessors or any(wire.task is other for wire in node.lent):
+            return False
+        return all(wire.kind == VALUE and not wire.path for wire in wires_of(node) if wire.task is other)
 
     def _depend(self, source: int, ticket: int) -> tuple[str, Exception] | None:
         state = self.records.state[source]
@@ -215,7 +220,7 @@ class Graph:
             return wire.follow(self.outcome_for(source))
         if source in self.values:
             value = self.values[source]
-            if isinstance(value, Sealed) and (wire.path or not sealed):
+            if isinstance(value, Sealed) and (wire.path or not sealed or not value.travels):
                 value = self.values[source] = value.open()
         elif ahead_of is not None:
             return ahead_of
@@ -226,11 +231,27 @@ class Graph:
             )
         return wire.follow(value) if wire.path else value
 
+    def value_of(self, ticket: int) -> Any:
+        """A node's result, opened if it was not; DROPPED if it is not there any more.
+
+        Raises:
+            BaseException: whatever opening it raises.
+        """
+        value = self.values.get(ticket, DROPPED)
+        if isinstance(value, Sealed):
+            value = self.values[ticket] = value.open()
+        return value
+
     def outcome_for(self, ticket: int) -> Any:
         """What a node came to, for a task that takes it; for a map, the list of what its items came to."""
-        if ticket in self.outcome_lists:
-            return self.outcome_lists[ticket]
-        return self.records.outcome(ticket, self.nodes[ticket], self.values.get(ticket, DROPPED))
+        if type(self.nodes[ticket]) is not Mapped:
+            return self.records.outcome(ticket, self.nodes[ticket], self.value_of(ticket))
+        if ticket not in self._outcome_lists:
+            # One that never began has no items: it is told by itself why.
+            items, given = self.items.get(ticket, (ticket,)), self.value_of(ticket)
+            values: Any = zip_longest(items, () if given is DROPPED else given, fillvalue=DROPPED)
+            self._outcome_lists[ticket] = [self.records.outcome(t, self.nodes[t], value) for t, value in values]
+        return self._outcome_lists[ticket]
 
     def took_inputs(self, ticket: int) -> None:
         """A node has its inputs: what nobody else needs is dropped."""
@@ -247,7 +268,7 @@ class Graph:
         uses[ticket] -= count
         if not uses[ticket]:
             self.values.pop(ticket, None)
-            self.outcome_lists.pop(ticket, None)
+            self._outcome_lists.pop(ticket, None)
 
     # Ends ------------------------------------------------------------------------------------------------------------
 
@@ -331,10 +352,6 @@ class Graph:
             self._waits[watcher] -= 1
             if not self._waits[watcher] and self.records.state[watcher] == PENDING:
                 self.ready.append(watcher)
-
-    def is_watched(self, ticket: int) -> bool:
-        """Whether somebody takes the outcome of this node."""
-        return ticket in self._watchers
 
     def is_expected(self, ticket: int) -> bool:
         """Whether somebody reckons with the failure of this node: takes its outcome, or that of one it would skip."""

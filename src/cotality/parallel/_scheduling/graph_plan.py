@@ -12,6 +12,7 @@ from typing import Any
 
 from cotality.parallel._data.events import Note
 from cotality.parallel._data.mapped import Mapped
+from cotality.parallel._data.memory import ASK_SECONDS, ELSEWHERE, GraphMemory
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
@@ -26,7 +27,7 @@ from cotality.parallel._scheduling.graph import FOREVER, Graph
 from cotality.parallel._scheduling.lanes import Entry, Lane, LaneName, Lanes, ticket_of
 from cotality.parallel._scheduling.maps import Maps
 from cotality.parallel._scheduling.ranks import Durations, Ranks, are_worthwhile
-from cotality.parallel._scheduling.records import PENDING
+from cotality.parallel._scheduling.records import PENDING, Records
 from cotality.parallel._scheduling.tolerance import Tolerance
 
 ROUNDS = 100
@@ -58,22 +59,32 @@ class GraphPlan:
         delivery: Delivery | None,
         stand_in: Callable[[int, Task[Any], BaseException, int], Exception],
     ) -> None:
-        self.graph = graph = Graph()
-        self.records = graph.records
+        graph = Graph()
+        self.graph: Graph = graph
+        self.records: Records = graph.records
         self._stand_in = stand_in
         streaming = delivery.wanted if delivery is not None else set()
-        self.maps = Maps(graph, streaming)
+        self.maps: Maps = Maps(graph, streaming)
         self._lanes = Lanes(lane_of)
         self._calls = Calls(graph, self._lanes)
         self._aftermath = Aftermath(graph, self.maps, Tolerance(failure), delivery)
         self._attempts = Attempts()
         self._limits, self._retries = self._attempts.limits, self._attempts.retries
-        self.in_flight = 0
+        self.in_flight: int = 0
         """How many attempts the backends have."""
         self._slack = 1
         """How much wider the window of maps is than they are given."""
         self._more = False
         """Whether maps have more to do that waits for nothing."""
+        self.arrivals = 0
+        """How often something has come to be due; a lane that was asked before may have it."""
+        self.memory: GraphMemory | None = None
+        """Who knows results of tasks without running them; None: nobody."""
+        self.remember: Callable[[], GraphMemory] | None = None
+        """Makes one when the first task has a cache."""
+        self._elsewhere: list[int] = []
+        """Those that somebody else runs."""
+        self._ask_at = 0.0
         graph.add(nodes)
         for node in kept - streaming:
             graph.uses[graph.tickets[node]] += FOREVER
@@ -92,6 +103,11 @@ class GraphPlan:
     def lanes(self) -> dict[LaneName, Lane]:
         """The backends that tasks run on; others may join, as maps make tasks."""
         return self._lanes.by_name
+
+    @property
+    def ahead(self) -> set[int]:
+        """Those that were sent along behind the one whose result they need."""
+        return self._calls.ahead
 
     @property
     def failed(self) -> list[int]:
@@ -187,7 +203,7 @@ class GraphPlan:
         """Let the worker go on with the only task that waits for this one, and so on, without asking back."""
         while len(due) < most:
             child = self._calls.next_behind(ticket, lane)
-            if child is None:
+            if child is None or not (self.memory is None or self.memory.may_follow(ticket, child)):
                 return
             task = self.graph.nodes[child]
             planned = self._plan(child, task, lane, ahead_of=ticket)
@@ -200,22 +216,31 @@ class GraphPlan:
 
     def advance(self, window: int, now: float) -> None:
         """Bring what has become ready to where it belongs."""
+        if self._elsewhere and now >= self._ask_at:
+            self.graph.ready.extend(self._elsewhere)
+            self._elsewhere.clear()
         self._sort(now)
         self._more = False
         rounds = 0
         while self.failure is None and self.maps.open and (self.maps.expand(window * self._slack) or self._widen()):
             self._aftermath.look()
             self._sort(now)
+            if self.memory is not None:
+                self._aftermath.look()
             rounds += 1
             if rounds == ROUNDS:
                 self._more = True
                 break
         for planned in self._retries.due(1 << 30, now) if self._retries else ():
             self._lanes.of(self.graph.nodes[planned[0]]).due.append(planned)
+            self.arrivals += 1
 
     def _widen(self) -> bool:
         """Whether nothing can go on unless a map makes more tasks than the window allows; then it may."""
         if self.in_flight or self._retries or self.graph.ready or self._lanes or self._aftermath.unconsumed:
+            return False
+        if self._elsewhere or self.graph.ended:
+            # Nobody has looked yet what follows from what has ended.
             return False
         self._slack *= 2
         return self._slack < 1 << 40
@@ -224,6 +249,7 @@ class GraphPlan:
         """From what is ready to the lanes; what needs no backend is done at once."""
         ready, nodes, records = self.graph.ready, self.graph.nodes, self.records
         lane_of, ahead = self._lanes.of, self._calls.ahead
+        arrived = False
         while ready:
             ticket = ready.popleft()
             if records.state[ticket] != PENDING or ticket in ahead:
@@ -234,13 +260,36 @@ class GraphPlan:
                 self.maps.begin(ticket)
             elif node.callback_function is gathered:
                 self._gather(ticket, now)
-            elif node.options.limits and not self._declare(ticket, node):
+            elif node.options.asked and not self._declare(ticket, node):
                 continue
-            else:
+            elif self.memory is None or not self._is_known(ticket, self.memory, now):
                 lane_of(node).due.append(ticket)
+                arrived = True
+        self.arrivals += arrived
+
+    def _is_known(self, ticket: int, memory: GraphMemory, now: float) -> bool:
+        """Whether a task need not run, as its result is there already, or is being made, or can not be asked for."""
+        try:
+            value = memory.recall(ticket)
+        except Exception as error:
+            self.graph.took_inputs(ticket)
+            self._give_up(ticket, error)
+            return True
+        if value is None:
+            return False
+        if value is ELSEWHERE:
+            self._elsewhere.append(ticket)
+            self._ask_at = now + ASK_SECONDS
+        else:
+            self.graph.took_inputs(ticket)
+            self.graph.succeed(ticket, value)
+        return True
 
     def _declare(self, ticket: int, task: Task[Any]) -> bool:
-        """Make the limits of a task known, which a map may have made; one that contradicts another is its failure."""
+        """Make the limits and the cache of a task known, which a map may have made; a limit that contradicts another
+        is its failure."""
+        if task.options.cache is not None and self.memory is None and self.remember is not None:
+            self.memory = self.remember()
         try:
             self._limits.declare(task.options.limits)
         except ValueError as error:
@@ -391,9 +440,12 @@ class GraphPlan:
 
     def patience(self, now: float) -> float | None:
         """How many seconds nothing needs to be decided, unless an attempt ends; None: for ever."""
-        if self._aftermath.outgoing or self._more or self.done:
+        if self._aftermath.outgoing or self._more or self.graph.ended or self.done:
+            # Some that were to be given away have ended instead, as a part of an input is not there.
             return 0.0
         until = self._attempts.next_at(now, barred=self._lanes.any_barred)
+        if self._elsewhere:
+            until = self._ask_at if until is None else min(until, self._ask_at)
         if until is None and not self.in_flight and not self._lanes:
             raise InternalError("nothing runs, nothing is due, and the run is not over")
         return None if until is None else max(0.0, until - now)

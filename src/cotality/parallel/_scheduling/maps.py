@@ -7,19 +7,31 @@ million, a cursor without an end, or a map that goes through another one's resul
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from contextvars import ContextVar
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, in_order, needs_of
 from cotality.parallel._data.reference import Wire, as_references
+from cotality.parallel._data.sealed import Sealed, Several
 from cotality.parallel._data.task import Task, gathered, name_of
 from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.expansion import Expansion, Missing, Upstream
 from cotality.parallel._scheduling.graph import Graph
-from cotality.parallel._scheduling.records import PENDING, SUCCEEDED, Gone
+from cotality.parallel._scheduling.records import DROPPED, PENDING, SUCCEEDED, Gone
+
+_expanding: ContextVar[Container[Node]] = ContextVar("expanding", default=())
+"""The nodes of the run whose maps are just making tasks."""
+
+
+def is_expanding(nodes: Iterable[Node]) -> bool:
+    """Whether the code that asks is the function of a map, or what it goes through, in a run of these nodes."""
+    running = _expanding.get()
+    return any(node in running for node in islice(nodes, 1))
 
 
 class Maps:
@@ -56,6 +68,7 @@ class Maps:
                 self._upstreams.setdefault(follower, []).append(upstream)
                 expansion.followers.append(upstream)
         try:
+            _use_up(mapped)
             expansion.sources = [self._open_source(ticket, mapped, source) for source in mapped.sources]
         except Exception as error:
             expansion.error, expansion.exhausted = error, True
@@ -63,14 +76,7 @@ class Maps:
 
     def _open_source(self, ticket: int, mapped: Mapped[Any], source: Any) -> Iterator[Any] | Upstream:
         if not isinstance(source, Wire):
-            plain: Iterator[Any] = map(as_references, source) if mapped.lent else iter(source)
-            if plain is source:
-                if mapped.used_up:
-                    raise ValueError(
-                        f"the iterator of {mapped.name} was used up by an earlier run: give a list instead"
-                    )
-                mapped.used_up = True
-            return plain
+            return map(as_references, source) if mapped.lent else iter(source)
         for upstream in self._upstreams.get(ticket, ()):
             if upstream.expansion.mapped is source.task:
                 return upstream
@@ -85,13 +91,17 @@ class Maps:
     def expand(self, window: int) -> bool:
         """Make tasks of items as far as there is room; tells whether anything came of it."""
         grown = False
-        for expansion in tuple(self.open):
-            while not expansion.exhausted and self._has_room(expansion, window) and self._grow(expansion):
-                grown = True
-            if expansion.exhausted and not expansion.unfinished:
-                self.open.remove(expansion)
-                self._close(expansion)
-                grown = True
+        outer = _expanding.set(self._graph.tickets)
+        try:
+            for expansion in tuple(self.open):
+                while not expansion.exhausted and self._has_room(expansion, window) and self._grow(expansion):
+                    grown = True
+                if expansion.exhausted and not expansion.unfinished:
+                    self.open.remove(expansion)
+                    self._close(expansion)
+                    grown = True
+        finally:
+            _expanding.reset(outer)
         return grown
 
     def _has_room(self, expansion: Expansion, window: int) -> bool:
@@ -118,7 +128,7 @@ class Maps:
         """The result of an item of another map, or why there is none."""
         ticket = upstream.expansion.items[place]
         if self._graph.records.state[ticket] == SUCCEEDED:
-            return self._graph.values[ticket]
+            return self._graph.value_of(ticket)
         return Missing(*self._graph.cause_of(ticket))
 
     def _add_item(self, expansion: Expansion, place: int, items: list[Any]) -> None:
@@ -226,31 +236,25 @@ class Maps:
     def _close(self, expansion: Expansion) -> None:
         """All items have ended, and so has the map."""
         graph, ticket = self._graph, expansion.ticket
-        results: list[Any] = []
-        if self._needs_whole(expansion):
-            results = [graph.values.get(item) for item in expansion.items]
-            if graph.is_watched(ticket):
-                graph.outcome_lists[ticket] = [
-                    graph.records.outcome(item, graph.nodes[item], value)
-                    for item, value in zip(expansion.items, results, strict=True)
-                ]
-            if not all(expansion.held):
-                expansion.error = expansion.error or ResultNotKept(
-                    f"results of {expansion.mapped.name} were dropped before a task that a map made asked for them: "
-                    "add it to the workflow to keep them"
-                )
+        whole = self._needs_whole(expansion)
+        results: Any = [graph.values.get(item, DROPPED) for item in expansion.items] if whole else []
+        if any(isinstance(result, Sealed) for result in results):
+            results = Several(results)
         for item, held in zip(expansion.items, expansion.held, strict=True):
             if held:
                 graph.release(item)
         for borrowed in expansion.borrowed:
             graph.release(borrowed)
         self._unfollow(ticket)
-        if expansion.bar is not None:
-            graph.skip(ticket, *expansion.bar)
+        graph.items[ticket] = expansion.items if expansion.is_complete else (*expansion.items, ticket)
+        bar = expansion.bar or expansion.cut
+        if expansion.error is None and bar is not None:
+            graph.skip(ticket, *bar)
         else:
             graph.took_inputs(ticket)
-            if expansion.error is not None:
-                graph.fail(ticket, expansion.error)
+            error = expansion.error or (_too_late(expansion) if whole and not all(expansion.held) else None)
+            if error is not None:
+                graph.fail(ticket, error)
             else:
                 graph.succeed(ticket, results)
         if graph.uses[ticket]:
@@ -258,9 +262,33 @@ class Maps:
             graph.values[ticket] = results
 
 
+def _too_late(expansion: Expansion) -> ResultNotKept:
+    return ResultNotKept(
+        f"results of {expansion.mapped.name} were dropped before a task that a map made asked for them: "
+        "add it to the workflow to keep them"
+    )
+
+
+def _use_up(mapped: Mapped[Any]) -> None:
+    """Take note that a map goes through iterators, which can be done once.
+
+    Raises:
+        ValueError: an earlier run has done that.
+    """
+    if any(isinstance(source, Iterator) for source in mapped.sources):
+        if mapped.used_up:
+            raise ValueError(f"the iterator of {mapped.name} was used up by an earlier run: give a list instead")
+        mapped.used_up = True
+
+
 def _stand_in(expansion: Expansion) -> Task[Any]:
     """What stands for an item that never became a task."""
     return Task(_never, {}, options=Options(name=name_of(expansion.mapped.function)))
+
+
+def is_stand_in(task: Task[Any]) -> bool:
+    """Whether a task stands for an item that never became one."""
+    return task.callback_function is _never
 
 
 def _never() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from cotality.parallel._data.events import Note
+from cotality.parallel._data.memory import ListMemory
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned, Source
 from cotality.parallel._data.outcome import state_of_error
 from cotality.parallel._data.policies import RetryPolicy
@@ -18,6 +19,10 @@ from cotality.parallel._scheduling.retries import Retries
 
 Result: TypeAlias = tuple[int, Any]
 """The index of a task and its result, or the error that stands for it."""
+
+
+LONGEST_STRIDE = 256
+"""How many tasks are looked for at a time, at most, for each that may run."""
 
 
 class Plan:
@@ -68,15 +73,24 @@ class Plan:
         """How many tasks have ended."""
         self.failed: Counter[str] = Counter()
         """How many of them have failed, by how they did."""
+        self.memory: ListMemory | None = None
+        """Who knows results of tasks without running them; None: nobody."""
+        self.looks_far = False
+        """Whether more than a window may be looked for at a time as long as nothing has to run."""
+        self._known: list[Ending] = []
+        """The ends of tasks that did not have to run."""
+        self._stride = 1
 
     def take(self, most: int, window: int, now: float) -> list[Planned]:
         """Up to ``most`` due tasks: first those that come back, then new ones while the window has room."""
         due: list[Planned] = []
+        if self.memory is not None:
+            self._recall(self.memory, most, window)
         while self._returned and len(due) < most:
             due.append(self._returned.popleft())
         due += self._retries.due(most - len(due), now)
         room = min(most - len(due), window - self.outstanding - len(due))
-        if room > 0 and not self._source.exhausted:
+        if room > 0 and not self._source.exhausted and self.memory is None:
             pulled = self._source.pull(room)
             self.taken += len(pulled)
             due += pulled
@@ -85,8 +99,25 @@ class Plan:
             self.look_at = now + self._timeout
         return due
 
+    def _recall(self, memory: ListMemory, most: int, window: int) -> None:
+        """Take tasks from the source; those that have to run are put where those are that come back."""
+        if self.looks_far:
+            window = max(window, self._stride)
+        room = min(self._stride * most, window - self.outstanding)
+        if room > 0 and not self._source.exhausted:
+            pulled = self._source.pull(room)
+            self.taken += len(pulled)
+            missing, known = memory.recall(pulled)
+            self._returned.extend(missing)
+            self._known += known
+            self._in_flight += len(known)
+            # As long as nothing has to run, many are looked for at a time.
+            self._stride = 1 if missing else min(2 * self._stride, LONGEST_STRIDE)
+
     def settle(self, endings: Sequence[Ending], now: float) -> list[Result]:
         """Take note of how attempts ended; gives the results that may be handed out."""
+        if self._known:
+            endings, self._known = [*self._known, *endings], []
         self._in_flight -= len(endings)
         results: list[Result] = [(planned[0], value) for planned, failure, value, _, _, _ in endings if failure is None]
         if len(results) < len(endings):
@@ -173,6 +204,8 @@ class Plan:
 
     def patience(self, now: float) -> float | None:
         """How many seconds nothing needs to be decided, unless an attempt ends; None: for ever."""
+        if self._known:
+            return 0.0
         until = [] if self._retries.next_at is None else [self._retries.next_at]
         if self.look_at is not None and self._in_flight:
             until.append(self.look_at)

@@ -26,10 +26,10 @@ class Records:
     """States and times by ticket; outcomes are made of them when somebody asks."""
 
     def __init__(self) -> None:
-        self.state = bytearray()
-        self.ready = array("d")
-        self.began = array("d")
-        self.ended = array("d")
+        self.state: bytearray = bytearray()
+        self.ready: array[float] = array("d")
+        self.began: array[float] = array("d")
+        self.ended: array[float] = array("d")
         self.workers: list[str | None] = []
         self.attempts: dict[int, int] = {}
         """How often a task was tried, where it was more than once."""
@@ -58,19 +58,21 @@ class Records:
         """What a task that has ended came to."""
         began, ready = self.began[ticket], self.ready[ticket]
         started = began != NEVER
+        succeeded = self.state[ticket] == SUCCEEDED
         return Outcome(
             task=None if type(node) is Gone else node,
             name=name or node.name,
             index=ticket,
             state=self.state_of(ticket),
-            value=None if value is DROPPED else value,
+            # A map that has not succeeded keeps what some of its items gave, for those.
+            value=value if succeeded and value is not DROPPED else None,
             error=self.errors.get(ticket),
             attempts=self.attempts.get(ticket, 1) if started else 0,
             waited=max(0.0, began - ready) if started and ready != NEVER else 0.0,
             duration=max(0.0, self.ended[ticket] - began) if started else 0.0,
             worker=self.workers[ticket],
             first_cause=self.causes.get(ticket),
-            kept=value is not DROPPED or self.state[ticket] != SUCCEEDED,
+            kept=value is not DROPPED or not succeeded,
         )
 
     def state_of(self, ticket: int) -> State:

@@ -120,7 +120,18 @@ def execute_tasks_in_parallel_unordered(
 ) -> list[R] | list[R | Exception]:
     """Execute tasks and return their results in the order in which the tasks complete.
 
-    Parameters, results and errors are those of :func:`execute_tasks_in_parallel`, but for the order.
+    Parameters:
+        tasks: As for :func:`execute_tasks_in_parallel`, and so are all others.
+        max_workers: The most threads or processes.
+        use_processes: Use processes instead of threads.
+        return_exceptions: Put a failed task's exception in its place instead of raising it.
+        options: See :class:`cotality.parallel.CallOptions`.
+
+    Returns:
+        One result per task.
+
+    Raises:
+        Exception: as :func:`execute_tasks_in_parallel`.
 
     Example:
         >>> sorted(execute_tasks_in_parallel_unordered(Task(abs, {}, positional=(n,)) for n in (-2, 1)))

@@ -441,6 +441,11 @@ class ProcessBackend:
                 if self._reusable(handle):
                     self._warm.give_back(handle)
 
+    def leftovers(self) -> list[Ending]:
+        """What had ended when this was closed, and was not collected."""
+        endings, self._endings = list(self._endings), []
+        return endings
+
     def _reusable(self, handle: Handle) -> bool:
         return handle.vacant and handle not in self._kills
 
@@ -458,7 +463,7 @@ class ProcessBackend:
             self._selector.select(layout.SETTLE_SECONDS)
             for handle in busy:
                 if not handle.vacant and handle.receive():
-                    handle.harvest()
+                    self._endings += handle.harvest()
                     self._repeat(handle)
             now = monotonic()
 

@@ -1,0 +1,269 @@
+"""What the run of a workflow remembers: the way between its plan, its journal and the caches of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from cotality.parallel._data.journal import Journal
+from cotality.parallel._data.memory import ELSEWHERE
+from cotality.parallel._data.messages import Ending
+from cotality.parallel._data.reference import OUTCOME, Wire
+from cotality.parallel._data.sealed import Sealed
+from cotality.parallel._data.task import Task, is_gathering, task_of
+from cotality.parallel._data.task_errors import JournalError, NoStableContent
+from cotality.parallel._data.wording import summary_of
+from cotality.parallel._journal.content import digest
+from cotality.parallel._journal.keys import Kind, call_of, key_of
+from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
+from cotality.parallel._memory import JOURNAL, Known, Remembering, arguments_of
+from cotality.parallel._observers.log import warn
+from cotality.parallel._scheduling.calls import NO_VALUES
+from cotality.parallel._scheduling.graph_plan import GraphPlan
+from cotality.parallel._scheduling.records import PENDING, SUCCEEDED
+
+CACHE = "cache"
+"""Stands for the worker of a task whose result a cache had."""
+
+
+class _Unfindable(Exception):
+    """What a task takes from another one can not be recognised again, so neither can what it gives."""
+
+
+class FlowMemory(Remembering):
+    """Remembers the tasks of a workflow.
+
+    Parameters:
+        settings: The journal; None: there are only caches.
+        plan: The plan of the run.
+    """
+
+    def __init__(self, settings: Journal | None, plan: GraphPlan) -> None:
+        super().__init__(settings, self._token_of_wire)
+        self._plan = plan
+        self._graph = plan.graph
+        self._facts: dict[int, bytes] = {}
+        """What the entries of results say, by ticket. A stamp stands for a result in the keys of those that take it."""
+        self._stamps: dict[int, bytes] = {}
+        """What stands for the results that have no entry."""
+        self._calls: dict[int, bytes] = {}
+        self._as_calls = False
+        """Whether wires stand for the calls they come from, and not for results."""
+        self._unfindable: set[str] = set()
+        self._caches: dict[int, Any] = {}
+        """The caches that tasks name, by their ids, as this run uses them."""
+        self._claimed: dict[int, tuple[Any, Known]] = {}
+        """What this run makes for a cache, by ticket."""
+        self._failures = False
+        """Whether something has failed that others may wait for."""
+
+    # Before a task runs ----------------------------------------------------------------------------------------------
+
+    def recall(self, ticket: int) -> Any:
+        """The result of a task that could run now; None if it has to run; ``ELSEWHERE`` if another run makes it.
+
+        Raises:
+            Exception: its arguments can not be recognised again, or its ``key=`` has failed.
+        """
+        task: Task[Any] = self._graph.nodes[ticket]
+        options = task.options
+        if self._journal is None and options.cache is None:
+            return None
+        if not options.journal and options.cache is None:
+            return None
+        kind = self._keys.kind_of(task)
+        try:
+            arguments = self._arguments_of(ticket, task)
+        except _Unfindable as error:
+            self._tell_unfindable(task, error)
+            return None
+        content = key_of(kind.function, arguments)
+        # One that another run makes is asked for more than once.
+        found = None if ticket in self._known else self._find(ticket, task, kind, arguments, content)
+        if found is not None and self._journal is not None:
+            return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
+        if options.cache is None:
+            return None
+        return self._ask_cache(ticket, task, Known(content, self._call(ticket, task, kind, arguments), kind))
+
+    def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
+        self._facts[ticket] = found[1]
+        if self._known:
+            self._known.pop(ticket, None)
+        stored = Stored(keeper, *found, kind.name)
+        kind.resumed += 1
+        if self.tells:
+            now = monotonic()
+            self._news.append(((ticket, task), None, stored, now, now, where))
+        return stored
+
+    def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
+        call = self._calls.get(ticket)
+        if call is None:
+            if task.wired and task.options.key is None:
+                self._as_calls = True
+                try:
+                    arguments = self._arguments_of(ticket, task)
+                finally:
+                    self._as_calls = False
+            call = self._calls[ticket] = call_of(kind.function, arguments)
+        return call
+
+    def _arguments_of(self, ticket: int, task: Task[Any]) -> bytes:
+        if not task.wired:
+            return arguments_of(self._keys, task)
+        if task.options.key is not None:
+            call = self._graph.call_of(ticket)
+            return arguments_of(self._keys, task, (call.positional, call.arguments))
+        positional, keywords = list(task.positional), dict(task.arguments)
+        for place, template in task.wiring():
+            if isinstance(place, int):
+                positional[place] = template
+            else:
+                keywords[place] = template
+        return self._keys.arguments_of(task, (tuple(positional), keywords))
+
+    def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
+        if task.name not in self._unfindable:
+            self._unfindable.add(task.name)
+            warn(
+                "journal.not_kept",
+                f"what it takes can not be recognised again, so it will run again: {error}",
+                task=task.name,
+            )
+
+    def may_follow(self, ticket: int, child: int) -> bool:
+        """Whether a task may be sent along behind another one: whether it can not be there already."""
+        options = self._graph.nodes[child].options
+        return options.cache is None and (ticket in self._known or not options.journal)
+
+    # What wires stand for --------------------------------------------------------------------------------------------
+
+    def _token_of_wire(self, wire: Wire) -> bytes:
+        ticket = self._graph.tickets[wire.task]
+        found = self._of_outcome(ticket) if wire.kind == OUTCOME else self._of_value(ticket)
+        # A stamp or a call is as long as any other.
+        return b"@" + wire.kind[:1].encode() + found + (self._content.token(wire.path) if wire.path else b"")
+
+    def _of_value(self, ticket: int) -> bytes:
+        facts = self._facts.get(ticket)
+        if self._as_calls:
+            call = facts[CALL] if facts is not None else self._calls.get(ticket)
+            if call is not None:
+                return call
+        elif facts is not None:
+            return facts[STAMP]
+        elif ticket in self._stamps:
+            return self._stamps[ticket]
+        expansion = self._plan.maps.by_ticket.get(ticket)
+        if expansion is not None:
+            found = digest(*map(self._of_value, expansion.items))
+            return found if self._as_calls else self._stamps.setdefault(ticket, found)
+        node = self._graph.nodes[ticket]
+        if is_gathering(node):
+            return digest(*map(self._content.token, self._graph.nodes[ticket].positional))
+        if self._as_calls:
+            return digest(node.name.encode())
+        try:
+            stamp = self._stamps[ticket] = digest(b"value", self._content.token(self._graph.value_of(ticket)))
+        except NoStableContent as error:
+            raise _Unfindable(f"the result of {node.name}: {error}") from None
+        return stamp
+
+    def _of_outcome(self, ticket: int) -> bytes:
+        expansion = self._plan.maps.by_ticket.get(ticket)
+        if expansion is not None:
+            return digest(*map(self._of_outcome, expansion.items))
+        records = self._graph.records
+        if records.state[ticket] == SUCCEEDED:
+            return self._of_value(ticket)
+        error = records.errors.get(ticket)
+        return digest(records.state_of(ticket).encode(), b"" if error is None else summary_of(error).encode())
+
+    # When it has run -------------------------------------------------------------------------------------------------
+
+    def record(self, endings: Sequence[Ending], now: float) -> None:
+        if self._failures:
+            # Those of the last turn: what they came to is settled now.
+            self._failures = False
+            self._let_go_of_failed()
+        for (ticket, call), failure, value, _started, _ended, _worker in endings:
+            if failure is None and type(value) not in NO_VALUES:
+                self._remember(ticket, task_of(call), value)
+            else:
+                self._failures = bool(self._claimed)
+        if self._journal is not None:
+            self._journal.write_when_due(now)
+
+    def _remember(self, ticket: int, task: Task[Any], value: Any) -> None:
+        if self._graph.records.state[ticket] != PENDING:
+            return
+        if (
+            self._journal is not None
+            and ticket not in self._known
+            and task.options.journal
+            and ticket in self._plan.ahead
+        ):
+            # It was sent along behind the one whose result it takes, which is known only now.
+            try:
+                kind, arguments = self._keys.kind_of(task), self._arguments_of(ticket, task)
+                self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
+            except Exception as error:
+                warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
+        if ticket not in self._known and ticket not in self._claimed:
+            return
+        if isinstance(value, Sealed):
+            try:
+                value = value.open()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                # Whoever needs it is told.
+                return
+        facts = self._keep(ticket, task, value)
+        if ticket in self._claimed:
+            kept = self._keep_in_cache(*self._claimed.pop(ticket), value)
+            # The next run with this journal will find the result there first.
+            facts = kept if facts is None else facts
+        if facts is not None:
+            self._facts[ticket] = facts
+
+    # Caches ----------------------------------------------------------------------------------------------------------
+
+    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
+        given: Any = task.options.cache
+        cache = self._caches.get(id(given))
+        if cache is None:
+            cache = self._caches[id(given)] = given.open()
+        expires = given.expires if task.options.expires is None else task.options.expires
+        found = cache.find(known.key, expires)
+        if found is None:
+            self._claimed[ticket] = (cache, known)
+            return None
+        if found is ELSEWHERE:
+            return found
+        return self._found(ticket, task, known.kind, (known.key, found.facts), found, CACHE)
+
+    def _keep_in_cache(self, cache: Any, known: Known, value: Any) -> bytes | None:
+        try:
+            facts: bytes | None = cache.keep(known.key, known.call, known.kind.function, value)
+        except JournalError as error:
+            # There is the result; that others have to make it again is no reason to lose it.
+            warn("journal.not_kept", f"the cache can not be written: {error}", task=known.kind.name)
+            return None
+        return facts
+
+    def _let_go_of_failed(self) -> None:
+        """Others may try what this run could not make."""
+        state = self._graph.records.state
+        for ticket in [ticket for ticket in self._claimed if state[ticket] not in (PENDING, SUCCEEDED)]:
+            cache, known = self._claimed.pop(ticket)
+            cache.let_go(known.key)
+
+    def close(self) -> None:
+        caches, self._caches = list(self._caches.values()), {}
+        self._claimed.clear()
+        for cache in caches:
+            cache.close()
+        super().close()

@@ -1,0 +1,150 @@
+"""One run's use of a journal: what it holds, what is added, and when that is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import monotonic, time
+from typing import Any, Final
+
+from cotality.parallel._data.journal import Journal
+from cotality.parallel._data.task_errors import JournalError
+from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.store import Store
+from cotality.parallel._journal.values import FACTS_BYTES, Entry, Keeper, Row, dump
+
+GROUP_SECONDS: Final = 0.4
+"""How long a result that was put down may wait to be written together with others."""
+GROUP_ROWS: Final = 5000
+GROUP_BYTES: Final = 1 << 24
+"""How much may wait."""
+
+
+class OpenJournal:
+    """A journal in the hands of a run.
+
+    Parameters:
+        settings: Which one, and how.
+        warn: Told of what does not end the run.
+
+    Raises:
+        JournalError: it can not be used.
+    """
+
+    def __init__(self, settings: Journal, warn: Callable[..., None]) -> None:
+        self.store = _store_of(settings)
+        self._settings = settings
+        self._warn = warn
+        self._index = self.store.index()
+        self.functions = self.store.functions()
+        self._waiting: list[Row] = []
+        self._bytes = 0
+        self._since = 0.0
+        self._broken = False
+        self._unkept: set[str] = set()
+
+    def find(self, key: bytes, expires: float | None) -> bytes | None:
+        """The facts of an entry; None if there is none, or it is too old."""
+        facts = self._index.get(key)
+        if facts is None or (expires is None and len(facts) == FACTS_BYTES):
+            return facts
+        return facts if self.store.is_fresh(key, facts, expires) else None
+
+    @property
+    def index(self) -> dict[bytes, bytes]:
+        """Everything that it held when the run began."""
+        return self._index
+
+    def keep(self, key: bytes, call: bytes, function: Function, name: str, value: Any) -> bytes | None:
+        """Put down what a task has given; it is written with others, soon.
+
+        Returns:
+            The facts of its entry; None if it can not be kept.
+        """
+        if self._broken:
+            return None
+        try:
+            parts = dump(value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # To pickle runs the value's own code, which may raise anything.
+            self._tell_once(name, f"its result can not be pickled, so it will run again: {type(error).__name__}")
+            return None
+        at = time()
+        try:
+            entry = Entry(key, self.store.stamps.of(key, at, parts), call, at, self.store.number_of(function))
+        except JournalError as error:
+            self._give_up(error)
+            return None
+        if not self._waiting:
+            self._since = monotonic()
+        self._waiting.append(Row(entry, parts))
+        self._bytes += sum(map(len, parts))
+        if self._bytes > GROUP_BYTES:
+            self.write()
+        return entry.facts
+
+    def _tell_once(self, name: str, message: str) -> None:
+        if name not in self._unkept:
+            self._unkept.add(name)
+            self._warn("journal.not_kept", message, task=name)
+
+    def patience(self, now: float) -> float | None:
+        """How many seconds what was put down may still wait; None: nothing waits."""
+        if not self._waiting:
+            return None
+        return max(0.0, self._since + GROUP_SECONDS - now)
+
+    def write_when_due(self, now: float) -> None:
+        """Write what has waited long enough.
+
+        Raises:
+            JournalError: it can not be written.
+        """
+        waits = bool(self._waiting)
+        each = self._settings.durability == "each"
+        if waits and (each or now >= self._since + GROUP_SECONDS or len(self._waiting) >= GROUP_ROWS):
+            self.write()
+
+    def write(self) -> None:
+        """Write all that was put down.
+
+        Raises:
+            JournalError: it can not be written.
+        """
+        rows, self._waiting, self._bytes = self._waiting, [], 0
+        if rows and not self._broken:
+            try:
+                self.store.append(rows)
+            except JournalError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: JournalError) -> None:
+        if self._settings.on_error == "raise":
+            raise error
+        self._broken = True
+        self._warn("journal.failed", f"the run goes on without its journal: {error}")
+
+    def close(self) -> None:
+        """Write what waits, and let others use it.
+
+        Raises:
+            JournalError: it can not be written.
+        """
+        try:
+            self.write()
+        finally:
+            self.store.close()
+
+
+def _store_of(settings: Journal) -> Keeper:
+    """The store that a journal names: a file, the address of a folder that fsspec knows, or a place of the user's."""
+    place: Any = settings.path
+    if isinstance(place, os.PathLike) or (isinstance(place, str) and "://" not in place):
+        return Store(place, settings.secret)
+    from cotality.parallel._journal.pieces import FsspecPlace, PieceStore
+
+    if isinstance(place, str):
+        return PieceStore(FsspecPlace(place), settings.secret)
+    return PieceStore(place, settings.secret)

@@ -1,0 +1,139 @@
+"""What makes a task the same: its function, its arguments by their content, and which results it takes.
+
+A *key* is sixteen bytes of all three. A *call* is eight bytes of what the user would call the same, whatever became of
+the function's code and of the results that it takes: it is only used to say why a task runs again.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from cotality.parallel._data.task import Task, name_of
+from cotality.parallel._data.task_errors import NoStableContent
+from cotality.parallel._journal.content import ATOMS, FORMAT, Content, digest, named
+
+Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+
+
+class Function(NamedTuple):
+    """What is known of a function.
+
+    Parameters:
+        name: Where it is defined.
+        digest: What it does: its code, its defaults and what it has closed over; or its version, where it has one.
+    """
+
+    name: str
+    digest: bytes
+
+
+class Kind:
+    """What all tasks of one function and one set of options have in common.
+
+    Parameters:
+        function: What is known of the function.
+        name: What the tasks are called.
+        held: What is kept for as long as this is, so that nothing else has the same id.
+    """
+
+    __slots__ = ("_held", "function", "name", "resumed")
+
+    def __init__(self, function: Function, name: str, held: Any) -> None:
+        self.function = function
+        self.name = name
+        self.resumed = 0
+        """How many of them did not have to run."""
+        self._held = held
+
+
+class Keys:
+    """Makes the keys of one run.
+
+    Parameters:
+        content: Makes tokens of arguments.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._kinds: dict[tuple[int, int], Kind] = {}
+        """By the ids of function and options."""
+
+    @property
+    def kinds(self) -> Iterable[Kind]:
+        """Those that were asked for."""
+        return self._kinds.values()
+
+    def kind_of(self, task: Task[Any]) -> Kind:
+        """What is known of a task and all that are like it.
+
+        Raises:
+            NoStableContent: something that it has closed over can not be recognised again.
+        """
+        function, options = task.callback_function, task.options
+        kind = self._kinds.get((id(function), id(options)))
+        if kind is None:
+            by_code = options.cache is None or options.cache.by == "code"
+            found = Function(_place_of(function), self._digest_of(function, options.version, by_code=by_code))
+            kind = self._kinds[id(function), id(options)] = Kind(found, task.name, (function, options))
+        return kind
+
+    def _digest_of(self, function: Callable[..., Any], version: Any, *, by_code: bool) -> bytes:
+        if version is not None or not by_code:
+            return digest(_place_of(function).encode(), b"\0", marshal.dumps(version, FORMAT))
+        try:
+            return digest(self._content.token(function))
+        except NoStableContent as error:
+            raise NoStableContent(
+                f"the function {name_of(function)} can not be recognised again: {error}; give it a version=, or "
+                "journal=False"
+            ) from None
+
+    def arguments_of(self, task: Task[Any], arguments: Arguments) -> bytes:
+        """What stands for the arguments of a task.
+
+        Raises:
+            NoStableContent: one of them can not be recognised again; names it.
+        """
+        positional, keywords = arguments
+        if ATOMS.issuperset(map(type, keywords.values())) and ATOMS.issuperset(map(type, positional)):
+            # Most are like that.
+            items = sorted(keywords.items()) if len(keywords) > 1 else list(keywords.items())
+            return marshal.dumps((positional, items), FORMAT)
+        places: list[tuple[str | int, Any]] = [*enumerate(positional), *sorted(keywords.items())]
+        return b"".join([self._token(task, place, value) for place, value in places])
+
+    def _token(self, task: Task[Any], place: str | int, value: Any) -> bytes:
+        try:
+            return marshal.dumps(place, FORMAT) + self._content.token(value)
+        except NoStableContent as error:
+            what = repr(place) if isinstance(place, str) else f"{place + 1}"
+            raise NoStableContent(
+                f"argument {what} of {task.name} can not be recognised again: {error}; give the task a key=, or "
+                "journal=False"
+            ) from None
+
+
+def key_of(function: Function, arguments: bytes) -> bytes:
+    """The key of a call."""
+    return blake2b(function.digest + arguments, digest_size=16).digest()
+
+
+def call_of(function: Function, arguments: bytes) -> bytes:
+    """What the user would call the same call."""
+    return blake2b(function.name.encode() + b"\0" + arguments, digest_size=8).digest()
+
+
+def again(key: bytes, number: int) -> bytes:
+    """The key of the second, third, … task of one run with such a key: each of them runs."""
+    return digest(key, number.to_bytes(8, "big"))
+
+
+def _place_of(function: Any) -> str:
+    for _ in range(8):
+        if hasattr(function, "__qualname__"):
+            return named(function)
+        function = getattr(function, "func", type(function))
+    return named(type(function))

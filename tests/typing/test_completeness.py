@@ -1,0 +1,40 @@
+"""Whoever uses a public name is told its whole type."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+DOORS = ["cotality.workflow", "cotality.parallel", "cotality.core.utils.process"]
+
+
+@pytest.mark.skipif(find_spec("pyright") is None, reason="pyright is not installed")
+@pytest.mark.parametrize("door", DOORS)
+def test_types_of_the_public_interface_are_complete(door: str) -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pyright",
+            "--pythonpath",
+            sys.executable,
+            "--verifytypes",
+            door,
+            "--ignoreexternal",
+            "--outputjson",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(ended.stdout)["typeCompleteness"]
+    incomplete = [
+        symbol["name"] for symbol in report["symbols"] if symbol["isTypeAmbiguous"] or not symbol["isTypeKnown"]
+    ]
+    assert report["symbols"]
+    assert not incomplete
+    assert report["completenessScore"] == 1
