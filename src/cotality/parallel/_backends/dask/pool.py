@@ -60,7 +60,13 @@ class DaskPool:
             self._placement["resources"] = dict(resources)
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` attempts at once (None: a thread of a worker for each).
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most attempts at once; None: one in each thread of each worker.
+
+        Returns:
+            The backend.
 
         Raises:
             ConnectionError: the scheduler does not answer.

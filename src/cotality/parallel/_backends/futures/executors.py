@@ -55,7 +55,14 @@ class ExecutorPool:
         self.capabilities = THREADS if _is_of_threads(executor) else ELSEWHERE
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` tasks at once (None: as many as the executor runs)."""
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most attempts at once; None: as many as the executor runs.
+
+        Returns:
+            The backend.
+        """
         most = self._max_workers or workers_of(self._executor)
         workers = min(max_workers or most, most)
         if self.capabilities.shares_objects:

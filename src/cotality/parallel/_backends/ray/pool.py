@@ -54,7 +54,14 @@ class RayPool:
             self._needs["runtime_env"] = dict(runtime_env)
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` attempts at once (None: as many as there is room for)."""
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most attempts at once; None: as many as there is room for.
+
+        Returns:
+            The backend.
+        """
         check_count("max_workers", max_workers)
         ray = _ray()
         if not ray.is_initialized():
