@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from threading import Lock
@@ -45,7 +45,7 @@ PATHS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "dict": ((), ("a",), ("b",), ("b", 1), ("missing",)),
     "pair": ((), (0,), (".left",), (".right", 0), (".right", 1, "k")),
     "box": ((), (".value",), (".more", "k"), (".more", "k", 1), (".missing",)),
-    "map": ((), (0,)),
+    "map": ((), (), (), (0,)),
 }
 LISTS = {"list": (), "dict": ("b",), "box": (".more", "k"), "tuple": ()}
 """Where in a shape something stands that a map can go through."""
@@ -273,6 +273,12 @@ class Program:
             self.flow.add(made.node)
             made.kept = True
 
+    @property
+    def goes_once(self) -> bool:
+        """Whether an iterator is among what its maps go through."""
+        maps = [made.node for made in self.made if made.is_map]
+        return any(isinstance(source, Iterator) for mapped in maps for source in mapped.sources)
+
     def finish(self) -> None:
         """Add what nobody has added."""
         for made in self.made:
@@ -311,13 +317,9 @@ class Program:
     def _use(self) -> Use:
         chance = self.chance
         made = chance.choice(self.made)
-        kind = "outcome" if chance.random() < 0.2 else "output"
-        path: tuple[Any, ...] = ()
-        if kind == "output" and made.is_map:
-            path = (0,) if chance.random() < 0.2 else ()
-        elif kind == "output":
-            path = chance.choice(PATHS[made.expected.shape])
-        return Use(made, kind, path)
+        if chance.random() < 0.2:
+            return Use(made, "outcome")
+        return Use(made, "output", chance.choice(PATHS[made.expected.shape]))
 
     def _uses(self, most: int) -> list[Use]:
         return [self._use() for _ in range(self.chance.randint(0, most))] if self.made else []

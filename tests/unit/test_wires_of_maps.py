@@ -172,3 +172,83 @@ def test_what_a_map_makes_of_an_item_belongs_to_that_run() -> None:
     inner = flow.map(lambda n: one(other.add(one(n)).output), [1])
     assert flow.run()[inner] == [1]
     assert len(other) == 1
+
+
+# What a map makes beside its items ----------------------------------------------------------------------------------
+
+
+def test_what_is_made_beside_an_item_may_need_an_earlier_item() -> None:
+    held: list[Task[Any]] = []
+
+    def make(number: int) -> Task[Any]:
+        held.append(pair(number, one(held[-1].output).output if held else None))
+        return held[-1]
+
+    mapped = Workflow().map(make, range(3))
+    plan = plan_of(mapped)
+    finish(plan, window=1)
+    assert value_of(plan, mapped) == [(0, None), (1, (0, None)), (2, (1, (0, None)))]
+
+
+def test_what_is_made_beside_an_item_may_need_what_is_outside() -> None:
+    outer = one("outside")
+    mapped = Workflow().map(lambda n: pair(n, one(outer.output).output), range(3))
+    plan = plan_of(mapped)
+    finish(plan, window=1)
+    assert value_of(plan, mapped) == [(n, "outside") for n in range(3)]
+
+
+def test_what_was_made_beside_an_item_stays_as_long_as_it_has_a_name() -> None:
+    made: list[Task[Any]] = []
+
+    def make(number: int) -> Task[Any]:
+        made.extend([one("once")] * (not made))
+        return pair(number, made[0].output)
+
+    mapped = Workflow().map(make, range(3))
+    plan = plan_of(mapped)
+    finish(plan, window=1)
+    assert value_of(plan, mapped) == [(n, "once") for n in range(3)]
+    assert plan.graph.counts() == {"succeeded": 4}
+    assert list(plan.graph.values) == [plan.graph.tickets[mapped]]
+
+
+class Large:
+    alive = 0
+    peak = 0
+
+    def __init__(self) -> None:
+        Large.alive += 1
+        Large.peak = max(Large.peak, Large.alive)
+
+    def __del__(self) -> None:
+        Large.alive -= 1
+
+
+@task
+def load(number: int) -> Large:
+    return Large()
+
+
+@task
+def shrink(large: Any, number: int) -> int:
+    return number
+
+
+def test_results_that_only_one_item_needs_are_dropped_when_it_has_ended() -> None:
+    Large.peak = 0
+    mapped = Workflow().map(lambda n: shrink(one(load(n).output).output, n), range(100))
+    plan = plan_of(mapped)
+    finish(plan, window=3)
+    assert value_of(plan, mapped) == list(range(100))
+    assert Large.peak < 10
+    assert not Large.alive
+    assert list(plan.graph.tickets) == [mapped]
+
+
+def test_a_stream_lets_go_of_the_items_that_nobody_wants() -> None:
+    flow = Workflow()
+    doubled = flow.map(one, flow.map(one, range(10)).outputs)
+    plan = plan_of(doubled, wanted=[doubled])
+    assert [outcome.value for outcome in finish(plan, window=2)] == list(range(10))
+    assert len(plan.graph.tickets) == 2

@@ -32,9 +32,17 @@ class CacheEntry(NamedTuple):
         used: When one of them was last made or asked for, in seconds since the epoch.
 
     Example:
-        >>> from cotality.parallel import CacheEntry
-        >>> CacheEntry("reports.total", results=3, bytes=120, used=0.0).results
-        3
+        >>> import tempfile
+        >>> from cotality.workflow import Cache, Workflow, task
+        >>> cache = Cache(tempfile.mkdtemp() + "/results.db")
+        >>> @task(cache=cache)
+        ... def half(number: int) -> float:
+        ...     return number / 2
+        >>> flow = Workflow("halves")
+        >>> _ = flow.map(half, range(3))
+        >>> _ = flow.run()
+        >>> [entry.results for entry in cache.entries()]
+        [3]
     """
 
     function: str

@@ -41,7 +41,7 @@ def load_failures(path: str | os.PathLike[str], *, secret: bytes | None = None) 
         secret: What it was written with.
 
     Returns:
-        The tasks.
+        The tasks that failed, in the order in which they did.
 
     Raises:
         JournalError: it can not be used; says why.

@@ -56,8 +56,9 @@ class Aftermath:
                 self._note("skipped", ticket)
         if self._delivery is not None:
             self.outgoing += self._delivery.ended(ended, graph, self._maps)
-        else:
-            for ticket in ended:
+        for ticket in ended:
+            expansion = self._maps.item_of.get(ticket)
+            if expansion is not None and (self._delivery is None or expansion.mapped not in self._delivery.wanted):
                 self._maps.drop(ticket)
 
     def note_cancelled(self, tickets: Iterable[int]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, repeat
 from typing import Any, Final
 
 from cotality.parallel._data.mapped import Mapped
@@ -249,8 +249,10 @@ class Graph:
         if ticket not in self._outcome_lists:
             # One that never began has no items: it is told by itself why.
             items, given = self.items.get(ticket, (ticket,)), self.value_of(ticket)
-            values: Any = zip_longest(items, () if given is DROPPED else given, fillvalue=DROPPED)
-            self._outcome_lists[ticket] = [self.records.outcome(t, self.nodes[t], value) for t, value in values]
+            values = chain(() if given is DROPPED else given, repeat(DROPPED))
+            self._outcome_lists[ticket] = [
+                self.records.outcome(item, self.nodes[item], value) for item, value in zip(items, values, strict=False)
+            ]
         return self._outcome_lists[ticket]
 
     def took_inputs(self, ticket: int) -> None:

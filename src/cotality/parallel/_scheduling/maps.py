@@ -6,23 +6,22 @@ million, a cursor without an end, or a map that goes through another one's resul
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator
 from contextvars import ContextVar
 from itertools import islice
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, in_order, needs_of
 from cotality.parallel._data.reference import Wire, as_references
 from cotality.parallel._data.sealed import Sealed, Several
-from cotality.parallel._data.task import Task, gathered, name_of
+from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.expansion import Expansion, Missing, Upstream
 from cotality.parallel._scheduling.graph import Graph
-from cotality.parallel._scheduling.records import DROPPED, PENDING, SUCCEEDED, Gone
+from cotality.parallel._scheduling.keeping import Keeping
+from cotality.parallel._scheduling.records import DROPPED, PENDING, SUCCEEDED
 
 _expanding: ContextVar[Container[Node]] = ContextVar("expanding", default=())
 """The nodes of the run whose maps are just making tasks."""
@@ -50,12 +49,10 @@ class Maps:
         """Those that may still make tasks, or have some that have not ended."""
         self._upstreams: dict[int, list[Upstream]] = {}
         """What each map follows, by its ticket."""
-        self.item_of: dict[int, Expansion] = {}
-        self._gone: dict[tuple[str, bool], Gone] = {}
-        """What stands for items that have succeeded, of which there are few kinds."""
-        self._dropped: WeakKeyDictionary[Node, int] = WeakKeyDictionary()
-        """The tickets of such items, for the function of a map may have kept one, to wire later ones to it."""
-        self._known = ChainMap(graph.tickets, self._dropped)
+        self._keeping = Keeping(graph)
+        self.item_of = self._keeping.item_of
+        """The maps that items belong to."""
+        self.drop = self._keeping.drop
 
     def begin(self, ticket: int) -> None:
         """What a map goes through is known."""
@@ -91,6 +88,7 @@ class Maps:
     def expand(self, window: int) -> bool:
         """Make tasks of items as far as there is room; tells whether anything came of it."""
         grown = False
+        self._keeping.forget()
         outer = _expanding.set(self._graph.tickets)
         try:
             for expansion in tuple(self.open):
@@ -146,34 +144,23 @@ class Maps:
 
     def _make(self, expansion: Expansion, items: list[Any]) -> Node:
         """The task for these items, with whatever it needs added before it."""
-        graph, mapped = self._graph, expansion.mapped
+        mapped = expansion.mapped
         node = mapped.function(*items)
         if not isinstance(node, (Task, Mapped)):
             raise ReferenceMisuse(
                 f"the function of {mapped.name} must give a task, not {type(node).__name__}: decorate it with @task"
             )
-        if node in self._known:
+        known = self._keeping.known
+        if node in known:
             raise ValueError(f"the function of {mapped.name} gave the same task twice: make one for each item")
-        for need in in_order([node], known=self._known):
-            if need is not node:
-                graph.add([need])
-        for need in dict.fromkeys(needs_of(node)):
-            self._recall(need)
-            self._borrow(expansion, need)
+        for made in in_order([node], known=known):
+            for need in dict.fromkeys(needs_of(made)):
+                self._keeping.recall(need)
+                if self._keeping.borrow(expansion, need):
+                    self._refuse_circle(expansion, need)
+            if made is not node:
+                self._keeping.add(expansion, made)
         return node
-
-    def _recall(self, need: Node) -> None:
-        """An item that was let go of is asked for after all."""
-        ticket = self._dropped.pop(need, None)
-        if ticket is not None:
-            self._graph.tickets[need], self._graph.nodes[ticket] = ticket, need
-
-    def _borrow(self, expansion: Expansion, need: Node) -> None:
-        ticket = self._graph.tickets[need]
-        if ticket not in expansion.borrowed and ticket not in self.item_of:
-            self._refuse_circle(expansion, need)
-            expansion.borrowed.add(ticket)
-            self._graph.uses[ticket] += 1
 
     def _refuse_circle(self, expansion: Expansion, need: Node) -> None:
         """Raise if what an item needs waits for the end of the map itself."""
@@ -183,7 +170,8 @@ class Maps:
             node = pending.pop()
             if node is expansion.mapped:
                 raise CycleError(f"an item of {expansion.mapped.name} waits for {need.name}, which waits for the map")
-            if graph.records.state[graph.tickets[node]] == PENDING:
+            ticket = graph.tickets.get(node)
+            if ticket is not None and graph.records.state[ticket] == PENDING:
                 fresh = [other for other in needs_of(node) if other not in seen]
                 seen.update(fresh)
                 pending.extend(fresh)
@@ -216,16 +204,6 @@ class Maps:
         if ticket in self._upstreams:
             self._unfollow(ticket)
 
-    def drop(self, ticket: int) -> None:
-        """Let go of an item that has succeeded: a map may be endless, and the arguments of its items large."""
-        graph = self._graph
-        if ticket in self.item_of and graph.records.state[ticket] == SUCCEEDED:
-            node = graph.nodes[ticket]
-            del graph.tickets[node], self.item_of[ticket]
-            self._dropped[node] = ticket
-            kind = node.name, type(node) is not Mapped and node.callback_function is not gathered
-            graph.nodes[ticket] = self._gone.setdefault(kind, Gone(*kind))
-
     def _unfollow(self, ticket: int) -> None:
         """A map takes no more of another one's items."""
         for upstream in self._upstreams.pop(ticket, ()):
@@ -245,6 +223,7 @@ class Maps:
                 graph.release(item)
         for borrowed in expansion.borrowed:
             graph.release(borrowed)
+        expansion.borrowed.clear()
         self._unfollow(ticket)
         graph.items[ticket] = expansion.items if expansion.is_complete else (*expansion.items, ticket)
         bar = expansion.bar or expansion.cut

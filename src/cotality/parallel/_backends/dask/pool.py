@@ -63,7 +63,10 @@ class DaskPool:
         """A backend for one run.
 
         Parameters:
-            max_workers: The most attempts at once; None: a thread of a worker for each.
+            max_workers: The most attempts at once; None: one in each thread of each worker.
+
+        Returns:
+            The backend.
 
         Raises:
             ConnectionError: the scheduler does not answer.

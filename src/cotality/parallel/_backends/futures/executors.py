@@ -58,7 +58,10 @@ class ExecutorPool:
         """A backend for one run.
 
         Parameters:
-            max_workers: The most tasks at once; None: as many as the executor runs.
+            max_workers: The most attempts at once; None: as many as the executor runs.
+
+        Returns:
+            The backend.
         """
         most = self._max_workers or workers_of(self._executor)
         workers = min(max_workers or most, most)

@@ -58,6 +58,9 @@ class RayPool:
 
         Parameters:
             max_workers: The most attempts at once; None: as many as there is room for.
+
+        Returns:
+            The backend.
         """
         check_count("max_workers", max_workers)
         ray = _ray()
