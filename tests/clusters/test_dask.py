@@ -88,6 +88,19 @@ def test_a_large_argument_is_sent_once(client: Any, tmp_path: Path) -> None:
     assert events["read"] <= 2
 
 
+def test_a_function_that_has_closed_over_something_large_is_sent_once(client: Any, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    closed_over = Noting(str(path), 2_000_000)
+
+    def sized(number: int) -> int:
+        return len(closed_over.ballast) + number
+
+    assert run([Task(sized, {"number": n}) for n in range(500)], backend=client) == [2_000_000 + n for n in range(500)]
+    events = Counter(line.split()[0] for line in path.read_text().splitlines())
+    assert events["written"] == 1
+    assert events["read"] <= 2
+
+
 def test_many_tiny_tasks_are_few_of_dask(client: Any) -> None:
     def transitions(dask_scheduler: Any) -> int:
         return int(dask_scheduler.transition_counter)

@@ -39,7 +39,7 @@ def slow_pid() -> int:
 
 def test_an_error_is_raised_and_the_next_call_works() -> None:
     with joblib.parallel_config(backend="cotality", n_jobs=2):
-        with pytest.raises(ValueError, match="1"):
+        with pytest.raises(ValueError, match=r"^\d+$"):
             joblib.Parallel()(joblib.delayed(fail_if_odd)(n) for n in range(100))
         assert joblib.Parallel()(joblib.delayed(double)(n) for n in range(3)) == [0, 2, 4]
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import logging
 from collections.abc import Iterator
+from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
@@ -14,10 +15,18 @@ import structlog
 
 from tests.docs.harness import SOURCES
 
+NEED = {"dask": "distributed", "ray": "ray", "joblib": "joblib"}
+"""What modules of these names, or within packages of them, may import: an extra."""
+
 
 def _modules() -> list[str]:
     paths = (path.relative_to(SOURCES).with_suffix("") for path in sorted((SOURCES / "cotality").rglob("*.py")))
     return [".".join(path.parts).removesuffix(".__init__") for path in paths]
+
+
+def _missing(name: str) -> list[str]:
+    """The extras that a module may need and that are not installed."""
+    return [need for part, need in NEED.items() if part in name.split(".") and find_spec(need) is None]
 
 
 def _documented_objects(module: ModuleType) -> list[doctest.DocTest]:
@@ -49,6 +58,8 @@ def logs_as_before() -> Iterator[None]:
 @pytest.mark.parametrize("name", _modules())
 @pytest.mark.usefixtures("logs_as_before")
 def test_examples_in_docstrings(name: str) -> None:
+    if missing := _missing(name):
+        pytest.skip(f"{missing[0]} is not installed: pip install -e '.[cluster-tests]'")
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     told: list[str] = []
@@ -58,6 +69,7 @@ def test_examples_in_docstrings(name: str) -> None:
 
 
 def test_examples_are_found() -> None:
-    found = {test.name for name in _modules() for test in _documented_objects(importlib.import_module(name))}
+    names = [name for name in _modules() if not _missing(name)]
+    found = {test.name for name in names for test in _documented_objects(importlib.import_module(name))}
     for expected in ("execute_tasks_in_parallel", "Task", "RetryPolicy", "run", "share", "ProcessExecutor"):
         assert any(name.split(".")[-1] == expected for name in found), f"the example of {expected} was passed over"

@@ -17,7 +17,7 @@ from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.journal import JournalOption, journal_of
 from cotality.parallel._data.mapped import Mapped
-from cotality.parallel._data.memory import ASK_SECONDS
+from cotality.parallel._data.memory import ASK_SECONDS, Memory
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
@@ -175,7 +175,9 @@ class Execution(Loop):
         # Only who has something to remember pays for importing it.
         from cotality.parallel._flow_memory import FlowMemory
 
-        self.remembers = self.plan.memory = self._remembered = memory = FlowMemory(self._journal, self.plan)
+        memory = FlowMemory(self._journal, self.plan)
+        self.remembers: Memory | None = memory
+        self.plan.memory = self._remembered = memory
         return memory
 
     # Where tasks run -------------------------------------------------------------------------------------------------

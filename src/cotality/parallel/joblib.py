@@ -54,7 +54,8 @@ class CotalityBackend(ParallelBackendBase):  # type: ignore[misc]
             raise ValueError(f"workers must be 'processes' or 'threads', not {workers!r}")
         super().__init__(**options)
         self._kind = workers
-        self.supports_sharedmem = self.uses_threads = workers == "threads"
+        self.uses_threads: bool = workers == "threads"
+        self.supports_sharedmem: bool = self.uses_threads
         self._executor: Any = None
         self._futures: set[Future[Any]] = set()
 

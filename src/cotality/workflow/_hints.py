@@ -215,7 +215,8 @@ def _decide(produced: Any, hint: Any) -> bool:
     inner, asked = get_args(produced), get_args(hint)
     if not inner and asked and isinstance(produced, type) and _is_kind_of(produced, get_origin(hint)):
         # What its items are it does not say, but for a few.
-        return produced not in _ITEMS or len(asked) > 1 or _decide(_ITEMS[produced], _bare(asked[0]))
+        first, *others = asked
+        return produced not in _ITEMS or bool(others) or _decide(_ITEMS[produced], _bare(first))
     if len(inner) == len(asked) and _have_the_same_parameters(get_origin(produced), get_origin(hint)):
         return all(
             part is wanted or _decide(_bare(part), _bare(wanted)) for part, wanted in zip(inner, asked, strict=True)

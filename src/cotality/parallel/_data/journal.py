@@ -9,22 +9,56 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 
 class JournalStore(Protocol):
-    """A place that keeps pieces of bytes by their names, for a journal that is no file: ``Journal(store)``."""
+    """A place that keeps pieces of bytes by their names, for a journal that is no file: ``Journal(store)``.
+
+    Example:
+        >>> from cotality.parallel import Journal
+        >>> class Bucket:
+        ...     def __init__(self):
+        ...         self.pieces = {}
+        ...     def names(self):
+        ...         return list(self.pieces)
+        ...     def read(self, name):
+        ...         return self.pieces[name]
+        ...     def write(self, name, data):
+        ...         self.pieces[name] = data
+        ...     def remove(self, name):
+        ...         del self.pieces[name]
+        >>> from cotality.core.utils.process import Task, execute_tasks_in_parallel
+        >>> bucket = Bucket()
+        >>> execute_tasks_in_parallel([Task(len, {}, positional=("abc",))], journal=Journal(bucket))
+        [3]
+        >>> len(bucket.pieces)
+        1
+    """
 
     def names(self) -> Iterable[str]:
         """The names of all pieces."""
         ...
 
     def read(self, name: str, /) -> bytes:
-        """A piece."""
+        """A piece.
+
+        Parameters:
+            name: Its name.
+        """
         ...
 
     def write(self, name: str, data: bytes, /) -> None:
-        """Keep a piece; when this returns it is durable, and if it raises it is not there."""
+        """Keep a piece; when this returns it is durable, and if it raises it is not there.
+
+        Parameters:
+            name: Its name.
+            data: What it is.
+        """
         ...
 
     def remove(self, name: str, /) -> None:
-        """Forget a piece."""
+        """Forget a piece.
+
+        Parameters:
+            name: Its name.
+        """
         ...
 
 

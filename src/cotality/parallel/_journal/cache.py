@@ -30,6 +30,19 @@ class CacheEntry(NamedTuple):
         results: How many results.
         bytes: How large they are together.
         used: When one of them was last made or asked for, in seconds since the epoch.
+
+    Example:
+        >>> import tempfile
+        >>> from cotality.workflow import Cache, Workflow, task
+        >>> cache = Cache(tempfile.mkdtemp() + "/results.db")
+        >>> @task(cache=cache)
+        ... def half(number: int) -> float:
+        ...     return number / 2
+        >>> flow = Workflow("halves")
+        >>> _ = flow.map(half, range(3))
+        >>> _ = flow.run()
+        >>> [entry.results for entry in cache.entries()]
+        [3]
     """
 
     function: str
@@ -85,7 +98,7 @@ class Cache:
             raise ValueError("by must be 'code' or 'inputs'")
         check_seconds("expires", expires)
         check_count("max_bytes", max_bytes)
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.by: Literal["code", "inputs"] = by
         self.expires = expires
         self.max_bytes = max_bytes

@@ -40,6 +40,9 @@ def load_failures(path: str | os.PathLike[str], *, secret: bytes | None = None) 
         path: The file. It holds pickles, which are code: it is refused if others may write it.
         secret: What it was written with.
 
+    Returns:
+        The tasks that failed, in the order in which they did.
+
     Raises:
         JournalError: it can not be used; says why.
 

@@ -58,9 +58,9 @@ class Store(Keeper):
     def __init__(
         self, path: str | os.PathLike[str], secret: bytes | None = None, *, alone: bool = True, make: bool = True
     ) -> None:
-        self.path = Path(os.path.abspath(path))
-        self.folder = self.path.with_name(self.path.name + "-results")
-        self.stamps = Stamps(secret)
+        self.path: Path = Path(os.path.abspath(path))
+        self.folder: Path = self.path.with_name(self.path.name + "-results")
+        self.stamps: Stamps = Stamps(secret)
         self._alone = alone
         self._guard = RLock()
         self._lock: Lock | None = None

@@ -76,7 +76,7 @@ class GraphPlan:
         """How much wider the window of maps is than they are given."""
         self._more = False
         """Whether maps have more to do that waits for nothing."""
-        self.arrivals = 0
+        self.arrivals: int = 0
         """How often something has come to be due; a lane that was asked before may have it."""
         self.memory: GraphMemory | None = None
         """Who knows results of tasks without running them; None: nobody."""

@@ -6,7 +6,7 @@ million, a cursor without an end, or a map that goes through another one's resul
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextvars import ContextVar
 from itertools import islice
 from typing import Any
@@ -50,9 +50,9 @@ class Maps:
         self._upstreams: dict[int, list[Upstream]] = {}
         """What each map follows, by its ticket."""
         self._keeping = Keeping(graph)
-        self.item_of = self._keeping.item_of
+        self.item_of: dict[int, Expansion] = self._keeping.item_of
         """The maps that items belong to."""
-        self.drop = self._keeping.drop
+        self.drop: Callable[[int], None] = self._keeping.drop
 
     def begin(self, ticket: int) -> None:
         """What a map goes through is known."""

@@ -139,7 +139,8 @@ class DaskCarrier:
         several = len(cargo.packed.sendable)
         which = f"this task or one of the {several} that were sent with it" if several > 1 else "this task"
         if isinstance(error, KilledWorker):
-            died = WorkerDied(f"the worker {error.last_worker.address} ended while {which} was there")
+            killed: Any = error
+            died = WorkerDied(f"the worker {killed.last_worker.address} ended while {which} was there")
         elif isinstance(error, FutureCancelledError):
             died = WorkerDied("a worker has ended and taken with it what this task needs, or what it has given")
         elif isinstance(error, TransferError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from cotality.parallel._backends.cpus import process_width
 from cotality.parallel._backends.futures.backend import FuturesBackend
-from cotality.parallel._data.capabilities import capable
+from cotality.parallel._data.capabilities import Capabilities, capable
 from cotality.parallel._data.checks import check_count
 from cotality.parallel._data.messages import Backend
 
@@ -42,7 +42,7 @@ class DaskPool:
         [32]
     """
 
-    capabilities = capable(keeps_results=True)
+    capabilities: Capabilities = capable(keeps_results=True)
 
     def __init__(
         self,
@@ -60,7 +60,13 @@ class DaskPool:
             self._placement["resources"] = dict(resources)
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` attempts at once (None: a thread of a worker for each).
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most attempts at once; None: one in each thread of each worker.
+
+        Returns:
+            The backend.
 
         Raises:
             ConnectionError: the scheduler does not answer.

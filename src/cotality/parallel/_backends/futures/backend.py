@@ -302,5 +302,7 @@ class FuturesBackend:
             self._carrier.drop(cargo)
             cargo.empty()
         self._landed.clear()
+        # Futures that are dropped may hold this for a while, and it must not hold the run.
+        self._belonging = None
         self._carrier.packing.clear()
         self._carrier.close()

@@ -16,7 +16,7 @@ from cotality.parallel._backends.futures.packing import Arrived, Packing
 from cotality.parallel._backends.futures.remote import VERSION, Lent, run_batch
 from cotality.parallel._backends.threads import ThreadBackend
 from cotality.parallel._data.broken import WorkerDied
-from cotality.parallel._data.capabilities import OF_THREADS, capable
+from cotality.parallel._data.capabilities import OF_THREADS, Capabilities, capable
 from cotality.parallel._data.checks import check_count
 from cotality.parallel._data.messages import Backend
 from cotality.parallel._data.task_errors import TransferError
@@ -52,10 +52,17 @@ class ExecutorPool:
             raise TypeError(f"executor must be a concurrent.futures executor, not {type(executor).__name__}")
         self._executor = executor
         self._max_workers = max_workers
-        self.capabilities = THREADS if _is_of_threads(executor) else ELSEWHERE
+        self.capabilities: Capabilities = THREADS if _is_of_threads(executor) else ELSEWHERE
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` tasks at once (None: as many as the executor runs)."""
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most attempts at once; None: as many as the executor runs.
+
+        Returns:
+            The backend.
+        """
         most = self._max_workers or workers_of(self._executor)
         workers = min(max_workers or most, most)
         if self.capabilities.shares_objects:

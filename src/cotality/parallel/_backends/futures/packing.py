@@ -12,7 +12,7 @@ from cotality.parallel._backends.futures.overhear import home
 from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
-from cotality.parallel._backends.processes.loans import Loan, Loans
+from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans
 from cotality.parallel._backends.processes.outbound import Outbound, Packed
 from cotality.parallel._backends.processes.sealed import SealedResult
 from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Planned
@@ -120,6 +120,9 @@ class Packing:
 
     def __init__(self, put: Callable[[Lent], Any], width: int) -> None:
         self._outbound = Outbound(Parcels(put))
+        self._put = put
+        self._functions: dict[int, Any] = {}
+        """Where those are that are large."""
         self._width = width
         self._listening = b""
         """What the caller wants to hear, as it is when the first batch is packed."""
@@ -141,10 +144,21 @@ class Packing:
                 if place == len(inputs):
                     inputs.append(loan.content)
                 places[loan.number] = place, loan.index
-        functions = {number: function.message for number, function in packed.functions.items()}
+        functions: dict[int, bytes | int] = {}
+        for number, function in packed.functions.items():
+            functions[number] = function.message
+            if len(function.message) > LEND_BYTES:
+                # It has closed over something large.
+                functions[number] = len(inputs)
+                inputs.append(self._put_function(number, function.message))
         names, columns = packed.columns
         content = (home(), self._listening, self._width, functions, next(iter(functions)), names, columns, places)
         return marshal.dumps(content), inputs
+
+    def _put_function(self, number: int, message: bytes) -> Any:
+        if number not in self._functions:
+            self._functions[number] = self._put(Lent(message, []))
+        return self._functions[number]
 
     def ended(self, packed: Packed) -> None:
         """A batch is not under way any more."""
@@ -155,6 +169,7 @@ class Packing:
     def clear(self) -> None:
         """The run is over: what was put down is released."""
         self._outbound.loans.clear()
+        self._functions.clear()
 
     def read(self, calls: Sequence[Planned], report: Report, store: Callable[[int], Stored] | None) -> Arrived:
         """A report.

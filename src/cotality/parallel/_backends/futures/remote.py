@@ -85,6 +85,13 @@ class Lent:
                 self._built = (value,)
             return value
 
+    def function(self) -> Callable[..., Any]:
+        """The function that this is the message of."""
+        with self._lock:
+            if self._built is None:
+                self._built = (load_function(bytes(self.data)),)
+            return self._built[0]
+
     def own(self) -> Any:
         """The value, which belongs to who asks."""
         buffers = [memoryview(buffer) for buffer in self.buffers]
@@ -189,7 +196,8 @@ class _Batch:
 
     def _function(self, number: int) -> Callable[..., Any]:
         try:
-            return load_once(self._functions[number])
+            message = self._functions[number]
+            return load_once(message) if isinstance(message, bytes) else self._inputs[message].function()
         except BaseException as error:
             raise _Unloadable(number, error) from error
 

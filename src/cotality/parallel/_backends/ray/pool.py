@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cotality.parallel._backends.futures.backend import FuturesBackend
-from cotality.parallel._data.capabilities import capable
+from cotality.parallel._data.capabilities import Capabilities, capable
 from cotality.parallel._data.checks import check_count
 from cotality.parallel._data.messages import Backend
 
@@ -35,7 +35,7 @@ class RayPool:
         [32]
     """
 
-    capabilities = capable(interrupts=True, replaces=True, keeps_results=True)
+    capabilities: Capabilities = capable(interrupts=True, replaces=True, keeps_results=True)
 
     def __init__(
         self,
@@ -54,7 +54,14 @@ class RayPool:
             self._needs["runtime_env"] = dict(runtime_env)
 
     def open(self, max_workers: int | None) -> Backend:
-        """A backend for one run, with at most ``max_workers`` attempts at once (None: as many as there is room for)."""
+        """A backend for one run.
+
+        Parameters:
+            max_workers: The most attempts at once; None: as many as there is room for.
+
+        Returns:
+            The backend.
+        """
         check_count("max_workers", max_workers)
         ray = _ray()
         if not ray.is_initialized():
