@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cotality.parallel import Limit, Mapped, Outcome, RetryPolicy, Task
+from cotality.parallel.building import gather
 from cotality.parallel.errors import (
     CycleError,
     InternalError,
@@ -887,6 +888,17 @@ def test_results_that_were_dropped_before_an_item_asked_for_them_are_not_taken_f
     finish(plan, window=1)
     assert value_of(plan, seen) == ["succeeded", "succeeded", "skipped"]
     assert "add it to the workflow to keep" in str(error_of(plan, first))
+
+
+def test_a_share_of_failures_is_one_of_tasks_only() -> None:
+    tasks = [broken(), broken(), *(one(n) for n in range(8))]
+    joined = [gather(task.output) for task in tasks]
+    plan = plan_of(*joined, failure=0.1)
+    finish(plan)
+    assert plan.failure is not None
+    plan = plan_of(*joined, failure=0.2)
+    finish(plan)
+    assert plan.failure is None
 
 
 # Delivery ------------------------------------------------------------------------------------------------------------

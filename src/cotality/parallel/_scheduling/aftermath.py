@@ -29,6 +29,9 @@ class Aftermath:
         self._maps = maps
         self._tolerance = tolerance
         self._delivery = delivery
+        self._tasks = 0
+        """How many tasks there are among the nodes that have been looked at."""
+        self._looked_at = 0
         self.failed: list[int] = []
         """Those that have failed, in the order in which they did."""
         self.failures: list[int] = []
@@ -85,7 +88,14 @@ class Aftermath:
 
     def _are_too_many(self) -> bool:
         more = any(not expansion.exhausted for expansion in self._maps.open)
-        return self._tolerance.exceeded(len(self.failures), len(self._graph.nodes), more=more)
+        return self._tolerance.exceeded(len(self.failures), self._count_tasks(), more=more)
+
+    def _count_tasks(self) -> int:
+        """How many tasks there are so far; a map is none, nor is what only puts results together."""
+        nodes = self._graph.nodes
+        self._tasks += sum(map(is_counted, nodes[self._looked_at :]))
+        self._looked_at = len(nodes)
+        return self._tasks
 
     @property
     def unconsumed(self) -> int:
