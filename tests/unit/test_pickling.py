@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from typing import NamedTuple
+
+import cloudpickle
 
 from cotality.parallel import Task
 from cotality.workflow import Workflow, task
@@ -25,8 +28,8 @@ def first(pair: Pair) -> object:
 
 
 def again(thing: Task[int]) -> Task[int]:
-    copy: Task[int] = pickle.loads(pickle.dumps(thing))
-    return copy
+    twin: Task[int] = pickle.loads(pickle.dumps(thing))
+    return twin
 
 
 def test_a_decorated_task_comes_back_with_all_that_it_needs() -> None:
@@ -74,3 +77,19 @@ def test_a_chain_of_a_hundred_thousand_is_no_deeper_than_one() -> None:
     flow = Workflow("chain")
     flow.add(again(last))
     assert len(flow) == 100_001
+
+
+def test_a_task_that_the_function_of_a_map_holds_is_the_one_of_the_workflow() -> None:
+    flow = Workflow()
+    outer = flow.add(add(1, 2))
+    mapped = flow.map(lambda n: add(n, outer.output), [1, 2]).after(outer)
+    twin, task_of_it, map_of_it = pickle.loads(cloudpickle.dumps((flow, outer, mapped)))
+    run = twin.run(backend="serial")
+    assert run.counts == {"succeeded": 3}
+    assert (run[task_of_it], run[map_of_it]) == (3, [4, 5])
+
+
+def test_copies_of_a_task_are_tasks_of_their_own() -> None:
+    first = add(1, 2)
+    copies = {first, copy.copy(first), copy.copy(first), copy.deepcopy(first), pickle.loads(pickle.dumps(first))}
+    assert len(copies) == 5

@@ -7,6 +7,7 @@ import copyreg
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.names import ByName
@@ -30,12 +31,34 @@ class _Link:
         self.path = path
 
 
+class _Twin:
+    """Which node of one pickle something is: the function of a map may hold a task that stands in the workflow, too."""
+
+    __slots__ = ("node",)
+
+    def __init__(self) -> None:
+        self.node: Any = None
+
+
+class _Identity:
+    """Of a node that may be pickled; each pickle makes a twin of it."""
+
+    __slots__ = ("__weakref__",)
+
+    def __reduce__(self) -> Any:
+        return _Twin, ()
+
+
+_identities: WeakKeyDictionary[Node, _Identity] = WeakKeyDictionary()
+
+
 class Packed(NamedTuple):
     """A node as it is pickled."""
 
     is_map: bool
     state: tuple[Any, ...]
     predecessors: tuple[int, ...]
+    identity: _Identity | _Twin
 
 
 def pack(nodes: Sequence[Node]) -> list[Packed]:
@@ -56,7 +79,8 @@ def pack(nodes: Sequence[Node]) -> list[Packed]:
         is_map = type(node) is Mapped
         state = tuple(_state_of(node, field, swap) for field in (_MAP_FIELDS if is_map else _TASK_FIELDS))
         predecessors = tuple(places[other] for other in node.predecessors)
-        packed.append(Packed(is_map, state, predecessors))
+        identity = _identities.setdefault(node, _Identity())
+        packed.append(Packed(is_map, state, predecessors, identity))
     return packed
 
 
@@ -85,8 +109,14 @@ def unpack(packed: Sequence[Packed]) -> list[Node]:
     def swap(leaf: Any) -> Any:
         return Wire(nodes[leaf.place], leaf.kind, leaf.path) if type(leaf) is _Link else leaf
 
-    for is_map, state, predecessors in packed:
-        node: Any = object.__new__(Mapped if is_map else Task)
+    for is_map, state, predecessors, identity in packed:
+        node: Any = identity.node if type(identity) is _Twin else None
+        if node is not None:
+            nodes.append(node)
+            continue
+        node = object.__new__(Mapped if is_map else Task)
+        if type(identity) is _Twin:
+            identity.node = node
         for field, part in zip(_MAP_FIELDS if is_map else _TASK_FIELDS, state, strict=True):
             setattr(node, field, rebuild(part, swap) if field in _WITH_WIRES else part)
         node.predecessors = tuple(nodes[place] for place in predecessors)
