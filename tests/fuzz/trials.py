@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable, Sequence
 from random import Random
 from threading import Thread
 from typing import Any
+
+import cloudpickle
 
 from cotality.parallel import Outcome
 from cotality.workflow import Run
@@ -66,7 +69,7 @@ class Trial:
 
     def __init__(self, chance: Random, seed: int, size: int, backends: Sequence[str]) -> None:
         self.chance = chance
-        how: Runner = chance.choice([_run, _arun, _stream, _astream, _twice, _at_once])
+        how: Runner = chance.choice([_run, _arun, _stream, _astream, _twice, _at_once, _pickled])
         self.how = how
         # Processes do not count in the caller's memory, and neither can two runs at once.
         counts = "processes" not in backends and how not in (_twice, _at_once)
@@ -147,6 +150,15 @@ def _at_once(trial: Trial) -> None:
     for error in errors:
         raise error
     return None
+
+
+def _pickled(trial: Trial) -> None:
+    program = trial.program
+    if not program.goes_once:
+        nodes, known = [made.node for made in program.made], program.made
+        program.flow, nodes = pickle.loads(cloudpickle.dumps((program.flow, nodes)))
+        program.made = [Made(node, made.expected, made.kept) for node, made in zip(nodes, known, strict=True)]
+    _run(trial)
 
 
 def _stream(trial: Trial) -> None:

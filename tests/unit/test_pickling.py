@@ -89,6 +89,14 @@ def test_a_task_that_the_function_of_a_map_holds_is_the_one_of_the_workflow() ->
     assert (run[task_of_it], run[map_of_it]) == (3, [4, 5])
 
 
+def test_a_factory_with_other_options_comes_back_with_the_checks_of_the_one_it_is_of() -> None:
+    varied = add.options(name="plus")
+    twin = pickle.loads(pickle.dumps(varied))
+    assert twin is not varied
+    assert twin(1).name == "plus"
+    assert twin(add(1).output).checked is add(add(1).output).checked
+
+
 def test_copies_of_a_task_are_tasks_of_their_own() -> None:
     first = add(1, 2)
     copies = {first, copy.copy(first), copy.copy(first), copy.deepcopy(first), pickle.loads(pickle.dumps(first))}

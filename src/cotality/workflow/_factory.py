@@ -292,9 +292,13 @@ class TaskFactory(Generic[P, R]):
         return f"<task {self._core.binder.name if self._core._binder else self.__qualname__}>"
 
     def __reduce__(self) -> Any:
-        # By reference where the name leads here: what is in a worker is the very factory of its module.
-        if _leads_to(self):
+        # By reference where the name leads here: what is in a worker is the very factory of its module. One with other
+        # options goes with that one, whose checks are found there.
+        named = _named_as(self)
+        if named is self:
             return self.__qualname__
+        if isinstance(named, TaskFactory) and named._core is self._core:
+            return _varied, (named, self._options, self._bound)
         return _rebuilt, (self._core.function, self._options, self._bound)
 
 
@@ -302,11 +306,16 @@ def _rebuilt(function: Callable[..., Any], options: Options, bound: Any) -> Task
     return TaskFactory(function, options, None, bound)
 
 
-def _leads_to(factory: TaskFactory[..., Any]) -> bool:
-    found: Any = sys.modules.get(factory.__module__)
+def _varied(factory: TaskFactory[..., Any], options: Options, bound: Any) -> TaskFactory[..., Any]:
+    return factory._twin(options, bound)
+
+
+def _named_as(factory: TaskFactory[..., Any]) -> Any:
+    """What the name of a factory leads to, for whoever imports its module."""
+    found: Any = sys.modules.get(factory.__module__) if factory.__module__ != "__main__" else None
     for part in factory.__qualname__.split("."):
         found = getattr(found, part, None)
-    return found is factory and factory.__module__ != "__main__"
+    return found
 
 
 def _is_whole_result(wire: Wire) -> bool:
