@@ -11,4 +11,4 @@ def lasting(backend: Any) -> float:
     """Seconds; few where it can neither be ended nor its place be taken by another, for the tests behind it wait."""
     able = capabilities_of(backend)
     assert able is not None
-    return 20.0 if able.replaces else 1.2
+    return 20.0 if able.replaces else 1.6
