@@ -29,7 +29,7 @@ PACKAGE = "test.test_concurrent_futures"
 MODULES = ("as_completed", "deadlock", "init", "process_pool", "shutdown", "thread_pool", "wait")
 """All but ``future``, which is about futures and not about executors."""
 
-SECONDS = 80
+SECONDS = 170
 
 LEAST = {"ThreadPool": 35, "ProcessPoolFork": 46, "ProcessPoolForkserver": 46, "ProcessPoolSpawn": 46}
 """How many tests of each kind Python 3.13.0 has that are neither left out nor skipped by themselves."""

@@ -487,3 +487,25 @@ def test_names_of_nested_functions_are_readable() -> None:
 
     assert inner(1).name == "test_names_of_nested_functions_are_readable.inner"
     assert run(inner(1)) == 1
+
+
+@pytest.mark.parametrize("hint", [list, dict, Any, list[Any], tuple[Any, ...], Sequence, None])
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_task_in_a_container_is_not_taken_for_its_output(hint: Any, alive: bool) -> None:
+    def count(items):  # type: ignore[no-untyped-def]
+        return len(items)
+
+    if hint is not None:
+        count.__annotations__["items"] = hint
+    counting = task(count)
+    other = task(len)("abc")
+    given: Any = {"a": other} if hint is dict else (other,) if hint == tuple[Any, ...] else [other, 1]
+    reference = other.output if alive else None
+    with pytest.raises(ReferenceMisuse, match=r"pass its \.output \(len\)"):
+        counting(given)
+    del reference
+
+
+def test_a_task_given_to_gather_is_not_taken_for_its_output() -> None:
+    with pytest.raises(ReferenceMisuse, match=r"pass its \.output \(len\)"):
+        Workflow().gather(task(len)("abc"))  # type: ignore[arg-type]

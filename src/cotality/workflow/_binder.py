@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, Union
 
 from cotality.parallel import Reference
-from cotality.workflow._hints import UNKNOWN, Tester, hints_of
+from cotality.workflow._hints import UNKNOWN, Tester, hints_of, holds_anything
 
 Bound: TypeAlias = tuple[dict[str, Any], tuple[Any, ...]]
 """The arguments by name, and those by position."""
@@ -55,8 +55,9 @@ class Binder:
         self.hints: dict[str, Any] = {name: hint for name, hint in hints_of(function).items() if name != "return"}
         self._hints_at: dict[str | int, Any] = {}
         self.unchecked: Callable[..., Bound] = _generate(self.name, parameters)
-        self.loose: bool = any(not Tester.knows(self.hints.get(p.name, UNKNOWN)) for p in parameters)
-        """Whether there are parameters that take anything, as far as can be checked."""
+        hints = [self.hints.get(parameter.name, UNKNOWN) for parameter in parameters]
+        self.loose: bool = any(not Tester.knows(hint) or holds_anything(hint) for hint in hints)
+        """Whether there are parameters that take anything, or something with anything in it, as far as is known."""
         self.checked: Callable[..., Any] = Tester.decorate(_generate(self.name, parameters), self._lenient_hints())
 
     def _lenient_hints(self) -> dict[str, Any]:

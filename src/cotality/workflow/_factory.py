@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from cotality.parallel import Mapped, Reference, Task, TaskOptions
@@ -21,7 +21,7 @@ Q = ParamSpec("Q")
 
 _PLAIN = frozenset({int, float, bool, type(None), complex, str, bytes})
 """Types whose values hold no references."""
-_NODES: frozenset[type] = frozenset({Task, Mapped})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 
 
 class _Core(Generic[R]):
@@ -87,7 +87,7 @@ class _Core(Generic[R]):
         places: list[tuple[str | int, Any]] = [*arguments.items(), *enumerate(positional)]
         for place, value in places:
             hint = self.binder.hint_at(place)
-            _refuse_nodes([value])
+            refuse_nodes([value])
             if type(value) is Reference:
                 continue
             template = weave(value)[0] if alive else value
@@ -199,8 +199,8 @@ class TaskFactory(Generic[P, R]):
         arguments, positional = bound
         if alive:
             return self._wire(arguments, positional)
-        if self._loose and not _NODES.isdisjoint(map(type, (*arguments.values(), *positional))):
-            _refuse_nodes([*arguments.values(), *positional])
+        if self._loose:
+            refuse_nodes((*arguments.values(), *positional))
         return Task.bound(self._raw, arguments, positional, self._options, self._checked, ())
 
     def _prepare(self) -> Callable[..., Bound]:
@@ -245,7 +245,7 @@ class TaskFactory(Generic[P, R]):
             if _is_whole_result(template) and (id(template.task.callback_function), place) in core.fitting:
                 return template
         else:
-            _refuse_nodes([value])
+            refuse_nodes([value])
             template, wires = weave(value)
             if not wires:
                 return value
@@ -323,8 +323,12 @@ def _is_whole_result(wire: Wire) -> bool:
     return not wire.path and wire.kind == "output" and type(wire.task) is Task
 
 
-def _refuse_nodes(given: list[Any]) -> None:
+def refuse_nodes(given: Iterable[Any]) -> None:
+    """Raise if a task or a map is given where its output belongs, or stands first in a container that is given."""
     for value in given:
+        if type(value) in _CONTAINERS and value:
+            # The first of them tells: to look at each of a million items would cost more than the task.
+            value = next(iter(value.values() if type(value) is dict else value))
         if type(value) is Task:
             raise ReferenceMisuse(f"a task was given where its output belongs: pass its .output ({value.name})")
         if type(value) is Mapped:

@@ -7,7 +7,7 @@ protocol that can not be checked at run time.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import IO, Annotated, Any, BinaryIO, Final, Protocol, TextIO, TypeVar, Union, cast, get_args, get_origin
 
@@ -278,6 +278,14 @@ def _is_union(hint: Any) -> bool:
     from types import UnionType
 
     return get_origin(hint) in (Union, UnionType)
+
+
+def holds_anything(hint: Any) -> bool:
+    """Whether an annotation is that of a container and does not say what is in it."""
+    kind = get_origin(hint) or hint
+    if not isinstance(kind, type) or not issubclass(kind, Collection) or issubclass(kind, (str, bytes, bytearray)):
+        return False
+    return all(inner in (Any, object, ...) or _is_open(inner) for inner in get_args(hint))
 
 
 def _is_open(hint: Any) -> bool:

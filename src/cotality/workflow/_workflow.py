@@ -21,6 +21,7 @@ from cotality.parallel.building import (
 from cotality.parallel.errors import ReferenceMisuse, UnknownTask
 from cotality.workflow._drawing import Drawing
 from cotality.workflow._explanation import Explanation
+from cotality.workflow._factory import refuse_nodes
 from cotality.workflow._options import checked_options
 from cotality.workflow._run import Run
 from cotality.workflow._streams import AsyncStream, Driver, Stream, running_loop
@@ -221,6 +222,7 @@ class Workflow:
             >>> flow.run()[both]
             (2, 4)
         """
+        refuse_nodes(outputs)
         return self.add(cast("Task[tuple[*Ts]]", gather(*outputs)))
 
     # Looking ---------------------------------------------------------------------------------------------------------
