@@ -259,3 +259,15 @@ def test_several_threads_may_call_at_once(parallel_backend: Any) -> None:
     for caller in callers:
         caller.join()
     assert results == {number: [2 * (n + number) for n in range(300)] for number in range(6)}
+
+
+def test_who_changes_a_large_argument_is_told_why_it_is_read_only() -> None:
+    (error,) = execute_tasks_in_parallel(
+        [Task(overwrite, {"array": np.zeros(10_000)})], use_processes=True, return_exceptions=True
+    )
+    assert isinstance(error, ValueError)
+    assert any("larger than 64 KiB" in note for note in error.__notes__)
+
+
+def overwrite(array: Any) -> None:
+    array[0] = 1

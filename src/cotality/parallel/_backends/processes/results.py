@@ -13,6 +13,12 @@ from cotality.parallel._backends.processes.explain import culprit
 from cotality.parallel._backends.processes.kinds import PARCEL
 from cotality.parallel._backends.processes.voice import Voice
 from cotality.parallel._data.task_errors import TransferError
+from cotality.parallel._data.wording import message_of
+
+READ_ONLY = (
+    "in processes the arrays of arguments larger than 64 KiB are read-only, for all tasks that take them see the same "
+    "memory: work on a copy"
+)
 
 
 class Unloadable(BaseException):
@@ -80,6 +86,9 @@ class Results:
         while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in self._ours:
             trace = trace.tb_next
         error = error.with_traceback(trace)
+        if isinstance(error, ValueError) and "read-only" in message_of(error):
+            # What NumPy and pandas say of it does not tell why.
+            error.add_note(READ_ONLY)
         return marshal.dumps((layout.FAILED, dump_failure(error)))
 
     def send_apart(self, sequence: int, data: bytes) -> bytes:
