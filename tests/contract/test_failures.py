@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cotality.core.utils.process import Task, execute_tasks_in_parallel, execute
 from cotality.parallel import RetryPolicy
 from cotality.parallel.errors import RemoteError, TaskTimeout, TransferError
 from cotality.parallel.foreseeing import capabilities_of
+from cotality.workflow import Workflow, task
 from tests.contract.functions import double, fail, fail_if_odd, note_and_fail_until, note_then_wait, wait
 from tests.contract.lasting import lasting
 
@@ -149,3 +151,16 @@ def test_an_open_file_does_not_travel(tmp_path: Path, mode: str) -> None:
             [Task(id, {}, positional=(file,))], use_processes=True, return_exceptions=True
         )
     assert isinstance(error, TransferError)
+
+
+def test_the_thread_that_ran_out_of_time_is_named() -> None:
+    released = threading.Event()
+    flow = Workflow("stuck", failure="finish")
+    stuck = flow.add(task(timeout=0.05)(released.wait)())
+    try:
+        outcome = flow.run(raise_failures=False).outcome(stuck)
+    finally:
+        released.set()
+    assert outcome.state == "timed out"
+    assert outcome.worker is not None
+    assert outcome.worker.startswith("cotality-worker")

@@ -818,3 +818,14 @@ def test_an_exception_that_can_not_be_shown_spoils_neither_summary_nor_repr() ->
     run = flow.run(raise_failures=False)
     assert "Mute: <its message can not be shown>" in run.summary()
     assert "Mute: <its message can not be shown>" in repr(run.outcome(added))
+
+
+def test_a_stream_begins_when_its_first_outcome_is_asked_for() -> None:
+    flow = Workflow("late")
+    flow.add(task(lambda: 1)())
+    with flow.stream() as stream:
+        time.sleep(0.2)
+        list(stream)
+        assert stream.run.duration < 0.2
+        (event,) = stream.run.events()
+        assert event["start"] < 0.2

@@ -509,3 +509,9 @@ def test_a_task_in_a_container_is_not_taken_for_its_output(hint: Any, alive: boo
 def test_a_task_given_to_gather_is_not_taken_for_its_output() -> None:
     with pytest.raises(ReferenceMisuse, match=r"pass its \.output \(len\)"):
         Workflow().gather(task(len)("abc"))  # type: ignore[arg-type]
+
+
+def test_a_scalar_of_numpy_is_told_how_to_become_a_number() -> None:
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(ArgumentError, match=r"must be int, not NumPy's int64, of which \.item\(\) is a plain value"):
+        plain(numpy.int64(3))

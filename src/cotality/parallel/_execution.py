@@ -221,6 +221,11 @@ class Execution(Loop):
 
     # Running ---------------------------------------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        # Whoever has a stream may ask for its first outcome long after it was made.
+        self.began, self.began_at = monotonic(), time()
+        super().begin()
+
     def turn(self, *, wait: bool) -> list[Any]:
         if self._timeout is not None and self._deadline is None:
             self._deadline = monotonic() + self._timeout

@@ -135,6 +135,8 @@ def _is_no(container: Any, kind: Any) -> bool:
 
 def _described(value: Any, origin: Any) -> str:
     name = type(value).__qualname__
+    if type(value).__module__ == "numpy" and not hasattr(value, "__len__"):
+        return f"NumPy's {name}, of which .item() is a plain value"
     inside = isinstance(origin, type) and isinstance(value, origin)
     return f"a {name} with something else in it" if inside else name
 

@@ -73,11 +73,12 @@ class ThreadPool:
 class _Member:
     """One thread of a run. Who pops what it runs from ``current`` may report how that ended, and nobody else."""
 
-    __slots__ = ("belonging", "current", "interrupted", "parked", "started")
+    __slots__ = ("belonging", "current", "interrupted", "name", "parked", "started")
 
     def __init__(self, belonging: Belonging | None) -> None:
         self.belonging = belonging
         self.parked = Gate()
+        self.name = ""
         self.current: list[Planned] = []
         self.started = 0.0
         self.interrupted: Planned | None = None
@@ -193,7 +194,7 @@ class ThreadBackend:
         take, report = self._due.popleft, self._endings.append
         begin, claim = member.current.append, member.current.pop
         owner = self._owner
-        name = threading.current_thread().name
+        name = member.name = threading.current_thread().name
         woken, ended = True, 0.0
         while self._open:
             try:
@@ -271,7 +272,7 @@ class ThreadBackend:
                 if planned[0] == ticket and self._claim(member):
                     member.interrupted = planned
                     self._members.remove(member)
-                    self._endings.append((planned, failure, None, member.started, monotonic(), "thread"))
+                    self._endings.append((planned, failure, None, member.started, monotonic(), member.name))
                     self._start()
                     self._runaways.append(planned[1].name)
                     return
