@@ -165,6 +165,11 @@ class Subject(Protocol):
         """How many tasks it has; None as long as that is not known."""
         ...
 
+    def to_come(self) -> Mapping[str, int] | None:
+        """How many tasks its maps will still make, by name, the empty one where names differ; None if that is not
+        known."""
+        ...
+
     def names(self, start: int) -> tuple[Sequence[str], int]:
         """The names of its tasks from a ticket on, as far as they are known, and the ticket to go on from."""
         ...

@@ -27,6 +27,9 @@ class ListSurvey:
     def total(self) -> int | None:
         return self._total if self._total is not None or not self._plan.exhausted else self._plan.taken
 
+    def to_come(self) -> Mapping[str, int] | None:
+        return {}
+
     def names(self, start: int) -> tuple[Sequence[str], int]:
         return (), 0
 
