@@ -56,6 +56,9 @@ class GraphSurvey:
         # Maps make tasks while the run goes on, behind those that were there.
         return ticket >= self._first
 
+    def place_of(self, ticket: int) -> int | None:
+        return self._plan.records.place_of(ticket)
+
     def ready_at(self, ticket: int) -> float | None:
         ready = self._plan.records.ready[ticket]
         return None if ready == NEVER else ready

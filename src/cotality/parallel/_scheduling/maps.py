@@ -193,6 +193,7 @@ class Maps:
             expansion.unconsumed += 1
             graph.uses[ticket] += 1
         self.item_of[ticket] = expansion
+        graph.records.places[ticket] = place
         expansion.begin(place, ticket, held=whole)
         return ticket
 

@@ -36,6 +36,9 @@ class ListSurvey:
     def is_item(self, ticket: int) -> bool:
         return True
 
+    def place_of(self, ticket: int) -> int | None:
+        return None
+
     def ready_at(self, ticket: int) -> float | None:
         return None
 
