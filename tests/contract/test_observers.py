@@ -330,6 +330,17 @@ def test_progress_of_a_workflow(backend: Any) -> None:
     assert last.parts["add"].total == 11
 
 
+def test_progress_of_a_map_over_a_list_has_a_total_before_its_end(backend: Any) -> None:
+    shown: list[Progress] = []
+    flow = Workflow("long", backend=backend)
+    flow.map(flows.sleep, [0.02] * 20)
+    flow.run(progress=shown.append, max_workers=1)
+    under_way = [progress for progress in shown if 0 < progress.done < 20]
+    assert under_way
+    assert {(progress.total, progress.parts["sleep"].total) for progress in under_way} == {(20, 20)}
+    assert all(progress.remaining is not None for progress in under_way)
+
+
 def test_progress_of_a_list_and_of_a_stream(backend: Any, tmp_path: Any) -> None:
     shown: list[Progress] = []
     tasks = [Task(functions.double, {"x": n}) for n in range(10)]

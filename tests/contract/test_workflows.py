@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import pickle
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cotality.parallel import Event
+from cotality.parallel._observers.log import facts_of
 from cotality.parallel.errors import (
     ArgumentError,
     CycleError,
@@ -29,7 +32,7 @@ from cotality.parallel.errors import (
     WorkerDied,
     WorkflowFailed,
 )
-from cotality.workflow import Limit, RetryPolicy, Workflow, errors, task
+from cotality.workflow import Limit, RetryPolicy, RunRecord, Workflow, errors, task
 from tests.contract import flows
 from tests.contract.flows import add, fail, fail_if_odd, give, noted, numbers_to, sleep, total, wait
 from tests.contract.lasting import lasting
@@ -829,3 +832,38 @@ def test_a_stream_begins_when_its_first_outcome_is_asked_for() -> None:
         assert stream.run.duration < 0.2
         (event,) = stream.run.events()
         assert event["start"] < 0.2
+
+
+def test_what_tells_of_an_item_says_its_place_in_its_map(backend: Any, tmp_path: Any) -> None:
+    flow = Workflow("places", backend=backend, failure="finish")
+    alone = flow.add(flows.add(1))
+    mapped = flow.map(flows.fail_if_odd, [0, 2, 4, 5])
+    logged: list[Event] = []
+
+    class Failures:
+        def notice(self, events: Sequence[Event], /) -> None:
+            logged.extend(event for event in events if event.name == "task.failed")
+
+    run = flow.run(raise_failures=False, observers=[Failures()])
+    failed = run.outcomes(mapped)[3]
+    told = f"(item 3, index {failed.index})"
+    assert (run.outcome(alone).place, failed.place, run.outcomes(mapped)[0].place) == (None, 3, 0)
+    assert f"fail_if_odd {told}: " in run.summary()
+    assert told in repr(failed)
+    assert getattr(failed.error, "__notes__", []) == [f"in task fail_if_odd {told}"]
+    assert {event["index"]: event["place"] for event in run.events()}[failed.index] == 3
+    assert [event.place for event in logged] == [3]
+    assert facts_of(logged[0])["place"] == 3
+    assert pickle.loads(pickle.dumps(failed)).place == 3
+    run.save(tmp_path / "run.json")
+    assert RunRecord.load(tmp_path / "run.json").rows == run.record().rows
+
+
+def test_a_summary_tells_failures_that_are_alike_once_and_messages_to_their_end() -> None:
+    flow = Workflow("alike", backend="serial", failure="finish")
+    flow.map(flows.fail, ["no room"] * 30)
+    flow.add(flows.fail("very " * 60 + "long, and here is the cure"))
+    told = flow.run(raise_failures=False).summary()
+    assert told.count("no room") == 1
+    assert "and 29 more for the same reason" in told
+    assert "here is the cure" in told

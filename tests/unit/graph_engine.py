@@ -35,7 +35,9 @@ def plan_of(
         failure=failure,
         delivery=delivery,
         durations=durations,
-        stand_in=lambda ticket, task, error, attempts: error if isinstance(error, Exception) else ValueError(error),
+        stand_in=lambda ticket, task, error, attempts, place: (
+            error if isinstance(error, Exception) else ValueError(error)
+        ),
     )
     for lane in plan.lanes.values():
         lane.chains = chains

@@ -9,6 +9,7 @@ import pytest
 
 from cotality.parallel import Mapped, Task
 from cotality.parallel._scheduling.graph_plan import GraphPlan
+from cotality.parallel._scheduling.graph_survey import GraphSurvey
 from cotality.workflow import Workflow, task
 from tests.unit.graph_engine import called, error_of, failed, finish, plan_of, state_of, take, value_of
 
@@ -157,3 +158,51 @@ def _run_in_any_order(plan: GraphPlan, chance: random.Random, bad: int | None) -
 def _comes_from_maps(mapped: Mapped[Any], first: Mapped[Any]) -> bool:
     above = [source.task for source in mapped.sources if hasattr(source, "task")]
     return any(other is first or _comes_from_maps(other, first) for other in above)
+
+
+@pytest.mark.parametrize(
+    ("items", "total"), [(range(40), 40), ({n: n for n in range(40)}.values(), 40), (iter(range(40)), None)]
+)
+def test_a_map_over_something_with_a_length_foretells_its_tasks(items: Any, total: int | None) -> None:
+    flow = Workflow()
+    mapped = flow.map(lambda value: one.options(name="named")(value), items)
+    plan = plan_of(mapped, one(1))
+    survey = GraphSurvey(plan, str)
+    assert (survey.total, survey.to_come()) == (None, None)
+    plan.advance(3, 0.0)
+    assert survey.total == (None if total is None else total + 1)
+    assert survey.to_come() == (None if total is None else {"named": 37})
+    finish(plan, window=3)
+    assert (survey.total, survey.to_come()) == (41, {})
+
+
+def test_the_length_of_what_a_map_goes_through_is_passed_on() -> None:
+    flow = Workflow()
+    listed = one.options(name="listed")
+    doubled = flow.map(one, flow.map(listed, range(40)).outputs)
+    plan = plan_of(doubled)
+    survey = GraphSurvey(plan, str)
+    plan.settle([called(planned, started=0.0) for planned in take(plan, window=3)], 0.0)
+    plan.advance(3, 0.0)
+    to_come = survey.to_come()
+    assert to_come is not None
+    assert survey.total == 80
+    assert to_come.keys() == {"listed", one.__qualname__}
+
+
+def test_a_map_that_makes_more_than_a_task_of_an_item_foretells_nothing() -> None:
+    flow = Workflow()
+    plan = plan_of(flow.map(lambda value: one(one(value).output), range(40)))
+    survey = GraphSurvey(plan, str)
+    plan.advance(3, 0.0)
+    assert survey.total is None
+    finish(plan, window=3)
+    assert survey.total == 80
+
+
+def test_tasks_to_come_of_several_names_are_counted_without_one() -> None:
+    flow = Workflow()
+    plan = plan_of(flow.map(lambda value: one.options(name=f"one {value}")(value), range(40)))
+    survey = GraphSurvey(plan, str)
+    plan.advance(3, 0.0)
+    assert (survey.total, survey.to_come()) == (40, {"": 37})

@@ -6,6 +6,7 @@ from typing import Any
 
 from cotality.parallel._data.task import Task
 from cotality.parallel._data.task_errors import RemoteError, TaskError
+from cotality.parallel._data.wording import placed
 
 
 def stand_in_place(index: int, task: Task[Any], error: BaseException, attempts: int) -> Exception:
@@ -20,9 +21,11 @@ def stand_in_place(index: int, task: Task[Any], error: BaseException, attempts: 
     return _wrapped(error, where)
 
 
-def stand_to_be_raised(index: int, task: Task[Any], error: BaseException, attempts: int) -> Exception:
+def stand_to_be_raised(
+    index: int, task: Task[Any], error: BaseException, attempts: int, place: int | None = None
+) -> Exception:
     """What is raised for a task that failed for good: the error itself, saying where it happened."""
-    where = _where(index, task, attempts)
+    where = _where(index, task, attempts, place)
     if not isinstance(error, Exception) or isinstance(error, StopIteration):
         return _wrapped(error, where)
     if isinstance(error, TaskError):
@@ -40,8 +43,8 @@ def _note(error: Exception, where: str) -> bool:
     return True
 
 
-def _where(index: int, task: Task[Any], attempts: int) -> str:
-    return f"in task {task.name} (index {index})" + (f", attempt {attempts}" if attempts > 1 else "")
+def _where(index: int, task: Task[Any], attempts: int, place: int | None = None) -> str:
+    return f"in task {task.name} ({placed(index, place)})" + (f", attempt {attempts}" if attempts > 1 else "")
 
 
 def _named(error: TaskError, where: str) -> TaskError:

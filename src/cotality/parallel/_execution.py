@@ -362,6 +362,7 @@ class Execution(Loop):
                 *facts,
                 graph.inputs_of(ticket),
                 needs[ticket],
+                outcome.place,
                 self._earlier(ticket),
             )
 

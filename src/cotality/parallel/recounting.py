@@ -10,7 +10,7 @@ from typing import Any
 
 from cotality.parallel._data.row import EarlierAttempt, Row
 from cotality.parallel._data.slices import Slice, slices_of
-from cotality.parallel._data.wording import message_of, shown
+from cotality.parallel._data.wording import message_of, placed, shown
 
 __all__ = [
     "EarlierAttempt",
@@ -20,6 +20,7 @@ __all__ = [
     "error_text",
     "message_of",
     "peak_memory",
+    "placed",
     "shown",
     "slices_of",
 ]

@@ -226,5 +226,6 @@ _COLUMNS: Final[dict[str, Callable[[Any], Any]]] = {
     "first_cause": _optional(_text),
     "inputs": _places,
     "needs": _places,
+    "place": _optional(_place),
 }
 """What a row tells but its earlier attempts, in its order, and how each is read."""

@@ -10,13 +10,14 @@ from typing import Any, NoReturn, TypeVar, overload
 from cotality.parallel import Mapped, Outcome, Reference, Task
 from cotality.parallel.building import Execution, trace_of
 from cotality.parallel.errors import ReferenceMisuse, ResultNotKept, RunError, UnknownTask, WorkflowFailed
+from cotality.parallel.recounting import placed
 from cotality.workflow._record import RunRecord
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 _SHOWN = 10
-"""How many failures a summary names."""
+"""How many failures a summary names, those counted once that say the same."""
 
 
 class Run:
@@ -197,10 +198,11 @@ class Run:
         """What happened to each task that has ended, as plain data: for a data frame, or a line of JSON each.
 
         Returns:
-            ``run``, ``workflow``, ``task``, ``index``, ``state``, ``attempts``, ``worker``, ``ready``, ``start`` and
-            ``end`` (seconds since the run began; None for what never was), ``error`` in one line, ``first_cause``, and
-            ``inputs``, the indices of those whose results it took, ``needs``, those of all that it waited for (maps are
-            among them), and ``earlier``, its attempts before the last one. No argument and no result.
+            ``run``, ``workflow``, ``task``, ``index``, ``place`` (of an item in its map), ``state``, ``attempts``,
+            ``worker``, ``ready``, ``start`` and ``end`` (seconds since the run began; None for what never was),
+            ``error`` in one line, ``first_cause``, and ``inputs``, the indices of those whose results it took,
+            ``needs``, those of all that it waited for (maps are among them), and ``earlier``, its attempts before the
+            last one. No argument and no result.
 
         Example:
             >>> from cotality.workflow import Workflow, task
@@ -271,12 +273,18 @@ class Run:
         """How it went, in a few lines: what ran, how long it took, and what failed."""
         counts = ", ".join(f"{number:,} {state}" for state, number in self.counts.items() if number)
         lines = [f"{self.workflow}: {self.state} in {self.duration:.3g} s ({counts or 'nothing to do'})"]
-        failures = self.failures
-        for outcome in failures[:_SHOWN]:
+        alike: dict[tuple[str, str, str], list[Outcome[Any]]] = {}
+        for outcome in self.failures:
+            alike.setdefault((outcome.state, outcome.name, outcome.reason), []).append(outcome)
+        for outcome, *others in list(alike.values())[:_SHOWN]:
             tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
-            lines.append(f"  {outcome.state}: {outcome.name} (index {outcome.index}){tries}: {outcome.reason}")
-        if len(failures) > _SHOWN:
-            lines.append(f"  … and {len(failures) - _SHOWN:,} more")
+            lines.append(
+                f"  {outcome.state}: {outcome.name} ({placed(outcome.index, outcome.place)}){tries}: {outcome.reason}"
+            )
+            if others:
+                lines.append(f"    and {len(others):,} more for the same reason")
+        if len(alike) > _SHOWN:
+            lines.append(f"  … and {sum(map(len, list(alike.values())[_SHOWN:])):,} more")
         return "\n".join(lines)
 
     def __str__(self) -> str:

@@ -40,6 +40,7 @@ class Event:
         task: The task's name; None for what concerns the whole run, as do all that follow but the last three.
         index: The task's place in the run.
         item: Whether it is one of many: an item of a map, of a list or of a stream.
+        place: For an item of a map, its place among the items, from 0.
         attempt: Which attempt of the task, from 1; 0 if it never started.
         backend: Where it runs: ``"threads"``, ``"processes"``, …
         worker: The thread or the process that ran it; None if it never started.
@@ -70,6 +71,7 @@ class Event:
     task: str | None = None
     index: int | None = None
     item: bool = False
+    place: int | None = None
     attempt: int = 0
     backend: str | None = None
     worker: str | None = None
@@ -165,12 +167,21 @@ class Subject(Protocol):
         """How many tasks it has; None as long as that is not known."""
         ...
 
+    def to_come(self) -> Mapping[str, int] | None:
+        """How many tasks its maps will still make, by name, the empty one where names differ; None if that is not
+        known."""
+        ...
+
     def names(self, start: int) -> tuple[Sequence[str], int]:
         """The names of its tasks from a ticket on, as far as they are known, and the ticket to go on from."""
         ...
 
     def is_item(self, ticket: int) -> bool:
         """Whether a task is one of many."""
+        ...
+
+    def place_of(self, ticket: int) -> int | None:
+        """The place of an item in its map; None for what is no item of one."""
         ...
 
     def ready_at(self, ticket: int) -> float | None:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from cotality.parallel._data.task_errors import ResultNotKept
-from cotality.parallel._data.wording import summary_of
+from cotality.parallel._data.wording import placed, summary_of
 
 R = TypeVar("R", covariant=True)
+
+MOST_LETTERS = 500
+"""How much of a message is told in a line: what to do about it often stands at its end."""
 
 State: TypeAlias = Literal["succeeded", "failed", "timed out", "worker died", "cancelled", "skipped"]
 
@@ -30,6 +33,7 @@ class Outcome(Generic[R]):
         worker: Where its last attempt ran: a thread's name, or a process with its id.
         first_cause: The name of the task whose failure made this one be skipped.
         kept: Whether ``value`` is what a task that succeeded gave; False if that was dropped, as nobody needed it.
+        place: For an item of a map, its place among the items, from 0; else None.
 
     Example:
         >>> from cotality.workflow import Workflow, task
@@ -54,6 +58,7 @@ class Outcome(Generic[R]):
     worker: str | None = None
     first_cause: str | None = None
     kept: bool = True
+    place: int | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -76,17 +81,17 @@ class Outcome(Generic[R]):
     @property
     def reason(self) -> str:
         """Why it did not succeed, in one line; empty if it did."""
-        return "" if self.error is None else f"{summary_of(self.error):.200}"
+        return "" if self.error is None else f"{summary_of(self.error):.{MOST_LETTERS}}"
 
     def __repr__(self) -> str:
         tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
         why = f": {self.reason}" if self.reason else ""
-        return f"<Outcome of {self.name} (index {self.index}): {self.state}{tries}{why}>"
+        return f"<Outcome of {self.name} ({placed(self.index, self.place)}): {self.state}{tries}{why}>"
 
     def __reduce__(self) -> Any:
         # The task itself holds its whole past, and perhaps what can not travel.
         facts = (self.name, self.index, self.state, self.value, self.error, self.attempts)
-        return Outcome, (None, *facts, self.waited, self.duration, self.worker, self.first_cause, self.kept)
+        return Outcome, (None, *facts, self.waited, self.duration, self.worker, self.first_cause, self.kept, self.place)
 
 
 def state_of_error(error: BaseException) -> State:

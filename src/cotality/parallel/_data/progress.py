@@ -11,7 +11,8 @@ class Progress(NamedTuple):
 
     Parameters:
         name: The workflow, or the task; empty for a list or a stream.
-        total: How many tasks there are; None as long as that is not known.
+        total: How many tasks there are; None as long as that is not known. A map over a list, or over something else
+            with a length, tells it once it has made its first task.
         succeeded: How many of them have given a result.
         failed: How many have failed for good, however they did.
         skipped: How many did not run, because what they need has failed.

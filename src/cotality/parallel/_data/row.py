@@ -43,6 +43,7 @@ class Row:
         inputs: The places of those whose results it took.
         needs: The places of all that it waited for: those, what it only came after, and for an item of a map what the
             map goes through. Among them are maps and gatherings, which are no tasks and so have no row of their own.
+        place: For an item of a map, its place among the items, from 0; else None.
         earlier: The attempts before the last one.
     """
 
@@ -58,6 +59,7 @@ class Row:
     first_cause: str | None
     inputs: tuple[int, ...]
     needs: tuple[int, ...] = ()
+    place: int | None = None
     earlier: tuple[EarlierAttempt, ...] = ()
 
     def facts(self) -> dict[str, Any]:

@@ -18,6 +18,11 @@ def summary_of(error: BaseException) -> str:
     return shown(f"{type(error).__name__}: {message_of(error).partition(chr(10))[0]}")
 
 
+def placed(index: int, place: int | None) -> str:
+    """Which task it is of several of one name: an item of a map by its place in that map too."""
+    return f"index {index}" if place is None else f"item {place}, index {index}"
+
+
 def shown(text: str) -> str:
     """A text in which control characters are seen and do nothing."""
     if text.isprintable():

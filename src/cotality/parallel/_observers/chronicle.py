@@ -49,6 +49,7 @@ class Chronicle:
             task=call.name,
             index=ticket,
             item=self._subject.is_item(ticket),
+            place=self._subject.place_of(ticket),
             attempt=self._attempts.get(ticket, 1),
             backend=self._subject.backend_of(call),
         )
@@ -91,6 +92,7 @@ class Chronicle:
                     call.name,
                     ticket,
                     subject.is_item(ticket),
+                    subject.place_of(ticket),
                     attempts.pop(ticket, 1) if attempts else 1,
                     subject.backend_of(call),
                     worker,
@@ -113,6 +115,7 @@ class Chronicle:
             task=note.name,
             index=note.ticket,
             item=self._subject.is_item(note.ticket),
+            place=self._subject.place_of(note.ticket),
             attempt=note.attempt,
             backend=backend,
             worker=worker,

@@ -106,7 +106,7 @@ class LogObserver:
 
 _TRACED: Final = frozenset({"task.failed", "task.timed_out"})
 """What is logged with a traceback. That of an attempt which was not the last is not worth a page."""
-_TASK_KEYS: Final = ("run", "workflow", "task", "index", "attempt", "backend", "worker", "waited", "duration")
+_TASK_KEYS: Final = ("run", "workflow", "task", "index", "place", "attempt", "backend", "worker", "waited", "duration")
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "run.started": ("run", "workflow", "tasks"),
     "run.finished": ("run", "workflow", "state", "duration", "counts"),

@@ -66,6 +66,12 @@ class Expansion:
         """The tickets of its items, each at its place."""
         self.held = bytearray()
         """Whether each item's result is held for who takes all of them together."""
+        self.length: int | None = None
+        """How many items there will be, where that is known before the last has come."""
+        self.kind: str | None = None
+        """The name that all of its items have had so far; empty if they had several, None if there was none."""
+        self.single = True
+        """Whether each of them was one task, with nothing made beside it."""
         self.unfinished = 0
         self.unconsumed = 0
         """How many of its items' outcomes a stream has not handed out yet."""
@@ -92,6 +98,15 @@ class Expansion:
     def is_complete(self) -> bool:
         """Whether all items exist that there should be, so that they tell all of its end."""
         return self.error is None and self.cut is None
+
+    @property
+    def to_come(self) -> tuple[str, int] | None:
+        """How many tasks it will still make, if they go on to be like those so far, and what they are called."""
+        if self.exhausted:
+            return "", 0
+        if self.length is None or self.kind is None or not self.single:
+            return None
+        return self.kind, max(0, self.length - self._begun)
 
     # What comes next -------------------------------------------------------------------------------------------------
 

@@ -44,8 +44,8 @@ class GraphPlan:
         failure: See :class:`Tolerance`.
         durations: How long tasks take, as far as earlier runs have shown; learns more.
         delivery: What is handed to the consumer while the run goes on; None: nothing.
-        stand_in: Called with the ticket, the task, the error and the number of attempts of each task that failed for
-            good; returns the error that stands for its result.
+        stand_in: Called with the ticket, the task, the error, the number of attempts and the place in its map of each
+            task that failed for good; returns the error that stands for its result.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class GraphPlan:
         failure: str | int | float,
         durations: Durations | None = None,
         delivery: Delivery | None,
-        stand_in: Callable[[int, Task[Any], BaseException, int], Exception],
+        stand_in: Callable[[int, Task[Any], BaseException, int, int | None], Exception],
     ) -> None:
         graph = Graph()
         self.graph: Graph = graph
@@ -402,7 +402,8 @@ class GraphPlan:
     def _give_up(self, ticket: int, failure: BaseException) -> None:
         """A task has failed for good."""
         task = self.graph.nodes[ticket]
-        error = self._stand_in(ticket, task, failure, self._retries.attempts(ticket))
+        attempts, place = self._retries.attempts(ticket), self.records.place_of(ticket)
+        error = self._stand_in(ticket, task, failure, attempts, place)
         self.graph.fail(ticket, error)
 
     def consumed(self, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from cotality.parallel._data.messages import AnyCall
@@ -30,13 +31,22 @@ class GraphSurvey:
 
     @property
     def total(self) -> int | None:
-        graph = self._plan.graph
         names, self._seen = self.names(self._seen)
         self._tasks += len(names)
-        # Maps that have not begun, and those that go on.
-        if graph.followers or any(not expansion.exhausted for expansion in self._plan.maps.open):
+        to_come = self.to_come()
+        return None if to_come is None else self._tasks + sum(to_come.values())
+
+    def to_come(self) -> Mapping[str, int] | None:
+        if self._plan.graph.followers:
+            # There are maps that have not begun.
             return None
-        return self._tasks
+        counts: Counter[str] = Counter()
+        for expansion in self._plan.maps.open:
+            rest = expansion.to_come
+            if rest is None:
+                return None
+            counts[rest[0]] += rest[1]
+        return +counts
 
     def names(self, start: int) -> tuple[Sequence[str], int]:
         nodes = self._plan.graph.nodes
@@ -45,6 +55,9 @@ class GraphSurvey:
     def is_item(self, ticket: int) -> bool:
         # Maps make tasks while the run goes on, behind those that were there.
         return ticket >= self._first
+
+    def place_of(self, ticket: int) -> int | None:
+        return self._plan.records.place_of(ticket)
 
     def ready_at(self, ticket: int) -> float | None:
         ready = self._plan.records.ready[ticket]

@@ -6,7 +6,7 @@ million, a cursor without an end, or a map that goes through another one's resul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from contextvars import ContextVar
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.expansion import Expansion, Missing, Upstream
-from cotality.parallel._scheduling.graph import Graph
+from cotality.parallel._scheduling.graph import Graph, is_counted
 from cotality.parallel._scheduling.keeping import Keeping
 from cotality.parallel._scheduling.records import DROPPED, PENDING, SUCCEEDED
 
@@ -66,20 +66,24 @@ class Maps:
                 expansion.followers.append(upstream)
         try:
             _use_up(mapped)
-            expansion.sources = [self._open_source(ticket, mapped, source) for source in mapped.sources]
+            expansion.sources = [self._open_source(expansion, source) for source in mapped.sources]
         except Exception as error:
             expansion.error, expansion.exhausted = error, True
         self.open.append(expansion)
 
-    def _open_source(self, ticket: int, mapped: Mapped[Any], source: Any) -> Iterator[Any] | Upstream:
+    def _open_source(self, expansion: Expansion, source: Any) -> Iterator[Any] | Upstream:
+        mapped = expansion.mapped
         if not isinstance(source, Wire):
+            _note_length(expansion, source)
             return map(as_references, source) if mapped.lent else iter(source)
-        for upstream in self._upstreams.get(ticket, ()):
+        for upstream in self._upstreams.get(expansion.ticket, ()):
             if upstream.expansion.mapped is source.task:
+                expansion.length = upstream.expansion.length
                 return upstream
         items = self._graph.look_up(source)
         if isinstance(items, (str, bytes)):
             raise TypeError(f"{mapped.name} was given {type(items).__name__}, whose items are letters")
+        _note_length(expansion, items)
         given: Iterator[Any] = iter(items)
         return given
 
@@ -160,6 +164,9 @@ class Maps:
                     self._refuse_circle(expansion, need)
             if made is not node:
                 self._keeping.add(expansion, made)
+                expansion.single = False
+        expansion.single &= is_counted(node)
+        expansion.kind = node.name if expansion.kind in (None, node.name) else ""
         return node
 
     def _refuse_circle(self, expansion: Expansion, need: Node) -> None:
@@ -186,6 +193,7 @@ class Maps:
             expansion.unconsumed += 1
             graph.uses[ticket] += 1
         self.item_of[ticket] = expansion
+        graph.records.places[ticket] = place
         expansion.begin(place, ticket, held=whole)
         return ticket
 
@@ -246,6 +254,12 @@ def _too_late(expansion: Expansion) -> ResultNotKept:
         f"results of {expansion.mapped.name} were dropped before a task that a map made asked for them: "
         "add it to the workflow to keep them"
     )
+
+
+def _note_length(expansion: Expansion, items: Any) -> None:
+    # Others may have a length that is not the number of their items, as a table has.
+    if isinstance(items, (Sequence, Set, Mapping, MappingView)):
+        expansion.length = len(items)
 
 
 def _use_up(mapped: Mapped[Any]) -> None:

@@ -11,6 +11,7 @@ from cotality.parallel._data.wording import summary_of
 
 PENDING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(5)
 NEVER: Final = -1.0
+NO_PLACE: Final = -1
 DROPPED: Final = object()
 """Stands for a result that is not there any more."""
 
@@ -31,6 +32,8 @@ class Records:
         self.began: array[float] = array("d")
         self.ended: array[float] = array("d")
         self.workers: list[str | None] = []
+        self.places: array[int] = array("q")
+        """Where an item stands in its map; NO_PLACE for what is no item."""
         self.attempts: dict[int, int] = {}
         """How often a task was tried, where it was more than once."""
         self.earlier: dict[int, list[EarlierAttempt]] = {}
@@ -52,6 +55,7 @@ class Records:
         for times in (self.ready, self.began, self.ended):
             times.extend(array("d", [NEVER]) * count)
         self.workers.extend([None] * count)
+        self.places.extend(array("q", [NO_PLACE]) * count)
         return range(first, first + count)
 
     def outcome(self, ticket: int, node: Any, value: Any, name: str | None = None) -> Outcome[Any]:
@@ -73,7 +77,13 @@ class Records:
             worker=self.workers[ticket],
             first_cause=self.causes.get(ticket),
             kept=value is not DROPPED or not succeeded,
+            place=self.place_of(ticket),
         )
+
+    def place_of(self, ticket: int) -> int | None:
+        """The place of an item in its map; None for what is no item."""
+        place = self.places[ticket]
+        return None if place == NO_PLACE else place
 
     def state_of(self, ticket: int) -> State:
         """How a task has ended, as people say it."""

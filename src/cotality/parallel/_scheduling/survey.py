@@ -27,11 +27,17 @@ class ListSurvey:
     def total(self) -> int | None:
         return self._total if self._total is not None or not self._plan.exhausted else self._plan.taken
 
+    def to_come(self) -> Mapping[str, int] | None:
+        return {}
+
     def names(self, start: int) -> tuple[Sequence[str], int]:
         return (), 0
 
     def is_item(self, ticket: int) -> bool:
         return True
+
+    def place_of(self, ticket: int) -> int | None:
+        return None
 
     def ready_at(self, ticket: int) -> float | None:
         return None

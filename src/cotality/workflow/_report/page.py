@@ -56,6 +56,7 @@ def page_of(record: RunRecord) -> str:
     script = _asset("timeline.js")
     told = {
         "record": record,
+        "places": {row.index: row.place for row in rows if row.place is not None},
         "tasks": sum(record.counts.values()),
         "retried": sum(len(row.earlier) for row in rows),
         "timeline": timeline,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cotality.parallel._data.events import Identity, Note, Subject
@@ -78,8 +78,9 @@ class ProgressWatcher:
         self._next = now + SHOW_SECONDS
         self._learn_names()
         elapsed, total = now - self._began, self._subject.total
+        to_come = self._subject.to_come()
         parts = {
-            name: self._part(name, known if total is not None else None, elapsed, finished)
+            name: self._part(name, _total_of(name, known, to_come), elapsed, finished)
             for name, known in self._tasks.items()
         }
         self._show(
@@ -99,3 +100,8 @@ class ProgressWatcher:
     def _part(self, name: str, total: int | None, elapsed: float, finished: bool) -> Progress:
         failed, skipped, retried = self._failed[name], self._skipped[name], self._retried[name]
         return Progress(name, total, self._succeeded[name], failed, skipped, retried, elapsed, finished)
+
+
+def _total_of(name: str, known: int, to_come: Mapping[str, int] | None) -> int | None:
+    """How many tasks of a name there are; None as long as any to come may be of that name."""
+    return None if to_come is None or "" in to_come else known + to_come.get(name, 0)
