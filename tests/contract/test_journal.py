@@ -197,8 +197,19 @@ def test_changed_code_runs_again_with_what_depends_on_it_and_the_log_says_why(
         assert starts(log) == expected
     told = [record.getMessage() for record in caplog.records if "journal.runs_again" in record.getMessage()]
     assert len(told) == 2
-    assert "its function or its version has changed task=change" in told[0]
+    assert "its function, a global that it names, or its version has changed task=change" in told[0]
     assert "what it takes from other tasks has changed task=total" in told[1]
+
+
+def test_a_changed_global_runs_again(log: Path, journal: Path) -> None:
+    space: dict[str, Any] = {"start": start, "__name__": "notebook", "K": 1}
+    exec("def scale(log, number):\n    start(log, 'scale')\n    return number * K", space)
+    given = []
+    for space["K"] in (1, 1, 5):
+        flow = Workflow()
+        scaled = flow.add(task(space["scale"])(log, 4))
+        given.append((flow.run(journal=journal)[scaled], starts(log)))
+    assert given == [(4, ["scale"]), (4, []), (20, ["scale"])]
 
 
 def test_what_nobody_needs_is_not_read(log: Path, journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,15 @@ from textwrap import dedent
 
 import pytest
 
+from cotality.parallel import __version__
+
 SECONDS = 60
 
 NIGHTLY = """
 import enum, time
 from pathlib import Path
 from typing import Literal
-from cotality.workflow import Workflow, task
+from cotality.workflow import Outcome, Workflow, task
 
 class Colour(enum.Enum):
     RED = 1
@@ -50,6 +53,19 @@ def flow(
 
 ready = Workflow("ready", backend="processes")
 ready.add(half(6))
+@task
+def wait(number: float) -> None:
+    print("asleep", flush=True)
+    time.sleep(60)
+
+@task
+def judge(outcomes: list[Outcome[None]]) -> int:
+    return len(outcomes)
+
+expecting = Workflow("expecting")
+expecting.add(judge(expecting.map(refuse, [1]).outcomes))
+stuck = Workflow("stuck")
+stuck.add(wait(half(1).output))
 endless = Workflow("endless")
 endless.add(sleep())
 seven = 7
@@ -102,20 +118,38 @@ def test_failures_are_told_and_are_the_exit_code(folder: Path) -> None:
     assert ended.stderr == ""
 
 
+def test_an_expected_failure_is_no_failure_of_the_run(folder: Path) -> None:
+    ended = call(folder, "run", "nightly:expecting")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("expecting: succeeded in ")
+    assert "1 failed" in ended.stdout
+
+
 def test_a_timeout_has_an_exit_code_of_its_own(folder: Path) -> None:
     ended = call(folder, "run", "nightly:endless", "--timeout", "0.2")
     assert ended.returncode == 3
     assert "endless: timed out" in ended.stdout
 
 
-def test_an_interrupt_ends_it(folder: Path) -> None:
-    command = [sys.executable, "-m", "cotality.workflow", "run", "nightly:endless"]
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")]
+)
+@pytest.mark.parametrize("backend", ["asyncio", "serial", "processes"])
+def test_a_signal_ends_it_and_how_far_it_came_is_told(
+    folder: Path, backend: str, number: int, code: int, said: str
+) -> None:
+    given = ["--backend", backend, "--journal", "run.db", "--report", "run.html"]
+    command = [sys.executable, "-m", "cotality.workflow", "run", "nightly:stuck", *given]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "asleep\n"
-        os.kill(process.pid, signal.SIGINT)
-        _out, err = process.communicate(timeout=SECONDS)
-    assert (process.returncode, err) == (130, "interrupted\n")
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (code, said)
+    assert out.startswith("stuck: cancelled in ")
+    assert "cancelled" in (folder / "run.html").read_text()
+    with sqlite3.connect(folder / "run.db") as journal:
+        assert list(journal.execute("select count(*) from results")) == [(1,)]
 
 
 def test_progress(folder: Path) -> None:
@@ -179,6 +213,7 @@ def test_what_a_package_misses_is_an_error_of_its_own(folder: Path) -> None:
 
 def test_help(folder: Path) -> None:
     assert "exit codes:" in call(folder, "--help").stdout
+    assert call(folder, "--version").stdout == f"cotality-workflow {__version__}\n"
     assert "--param NAME=VALUE" in call(folder, "run", "--help").stdout
 
 

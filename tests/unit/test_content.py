@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -156,6 +156,63 @@ def test_equal_values_of_equal_types_and_only_those_have_one_token(value: Any) -
 def test_what_has_no_stable_content_is_refused(bad: Any, message: str) -> None:
     with pytest.raises(NoStableContent, match=message):
         Content().token(bad)
+
+
+CODE = """
+def once(number):
+    return number + {add}
+@keep
+def helper(number, least={least}):
+    return once(number)
+def outer(number):
+    class Inner:
+        size = K
+    return helper(number), [J[each] for each in range(2)], handle, os.path.join, Thing.UNUSED, __name__, Missing
+"""
+
+
+def outer(add: int = 1, least: int = 0, **names: Any) -> bytes:
+    space: dict[str, Any] = {
+        "os": os,
+        "Thing": Plain,
+        "keep": lru_cache,
+        "K": 1,
+        "J": [1, {"a": Path("b")}],
+        "UNUSED": 1,
+    }
+    space |= {"__name__": "notebook", "handle": threading.Lock(), **names}
+    exec(CODE.format(add=add, least=least), space)
+    return Content().token(space["outer"])
+
+
+def test_a_function_is_known_by_the_globals_that_it_names() -> None:
+    assert outer() == outer()
+    for same in ({"handle": threading.Lock()}, {"UNUSED": 2}, {"add": 2}, {"handle": [threading.Lock()]}):
+        assert outer(**same) == outer(), same
+    others = [{"K": 2}, {"J": [1, {"a": Path("c")}]}, {"least": 1}, {"os": re}, {"Thing": Point}, {"handle": 3}]
+    found = [outer(), *(outer(**other) for other in others)]
+    assert len(set(found)) == len(found)
+
+
+class Lock(enum.Enum):
+    ONE = threading.Lock()
+
+
+class Unbound:
+    """As a stand-in for a request is, where there is none."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_globals_that_nothing_can_be_said_of_are_left_out() -> None:
+    for odd in (Unbound(), Lock.ONE, [Unbound()], {"a": Lock.ONE}):
+        assert outer(handle=odd) == outer()
+
+
+def test_globals_that_hold_themselves_or_are_functions_that_name_each_other() -> None:
+    assert outer(J=circle()) == outer(J=circle())
+    assert outer(handle=os.path.join) == outer(handle=os.path.join) != outer(handle=os.path.split)
 
 
 def test_something_endlessly_deep_is_refused() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
+from cotality.parallel import __version__
 from cotality.parallel.building import hints_of
 from cotality.parallel.errors import JournalError
 from cotality.workflow._binder import signature_of
@@ -21,11 +22,15 @@ from cotality.workflow._exits import (
     FAILED,
     INTERRUPTED,
     SUCCEEDED,
+    TERMINATED,
     TIMED_OUT,
     UNUSABLE,
+    Terminated,
     Unusable,
+    terminable,
 )
 from cotality.workflow._pages import add_pages, check_pages, keep
+from cotality.workflow._run import Run
 from cotality.workflow._workflow import Workflow
 
 BACKENDS = ("threads", "processes", "serial", "asyncio", "interpreters", "dask", "ray")
@@ -33,12 +38,13 @@ _DESCRIPTION = """\
 Run a workflow, or look at it.
 
 exit codes:
-  0    every task succeeded
-  1    tasks failed, or the module raised an error
+  0    the run succeeded: no task failed, but for those whose failure another task takes as an outcome
+  1    the run failed, or the module raised an error
   2    the command, the module or a parameter can not be used
   3    the run took longer than its timeout
   4    the run was cancelled
   130  interrupted by Ctrl-C
+  143  ended by SIGTERM
 """
 
 
@@ -57,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unusable as error:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -67,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "cotality-workflow", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     run = _command(commands, "run", _run, "run a workflow and say how it went")
     explain = _command(
@@ -77,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (run, resume, explain):
         command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
-        command.add_argument("--backend", choices=BACKENDS, help="where tasks run")
+        command.add_argument("--backend", choices=BACKENDS, help="where tasks run that name no backend of their own")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
     for command in (run, resume):
         command.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
@@ -128,17 +138,24 @@ def _run(given: argparse.Namespace) -> int:
     except (TypeError, ValueError) as error:
         raise Unusable(str(error)) from None
     try:
-        with stream:
+        with terminable(), stream:
             for _outcome in stream:
                 pass
     except JournalError as error:
         raise Unusable(str(error)) from None
+    except KeyboardInterrupt:
+        _tell(stream.run)
+        raise
     finally:
         keep(stream.run, given.report, given.save)
-    print(stream.run.summary())
-    if stream.run.resumed:
-        print(f"  did not have to run: {', '.join(f'{count:,} {name}' for name, count in stream.run.resumed.items())}")
+    _tell(stream.run)
     return {"succeeded": SUCCEEDED, "timed out": TIMED_OUT, "cancelled": CANCELLED}.get(stream.run.state, FAILED)
+
+
+def _tell(run: Run) -> None:
+    print(run.summary(), flush=True)
+    if run.resumed:
+        print(f"  did not have to run: {', '.join(f'{count:,} {name}' for name, count in run.resumed.items())}")
 
 
 def _resume(given: argparse.Namespace) -> int:

@@ -23,10 +23,10 @@ from typing import Any, Final
 from cotality.parallel._data.reference import Wire
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.bulk import Bulk
+from cotality.parallel._journal.outside import ATOMS, globals_of
 
-ATOMS: Final = frozenset({int, float, bool, type(None), complex, str, bytes})
-"""What marshal writes in one way only, in its format 0; by identity of the type, as subclasses carry more."""
 FORMAT: Final = 0
+"""Of marshal."""
 _LONG: Final = 256
 """From so many bytes on a token is a digest."""
 _ARRAYS: Final = frozenset({"numpy", "pandas", "pyarrow"})
@@ -128,9 +128,10 @@ class Content:
     # Functions -------------------------------------------------------------------------------------------------------
 
     def function(self, value: FunctionType) -> bytes:
-        """Its name, its code, its defaults, and what it has taken from where it was made."""
+        """Its name, its code, its defaults, what it has taken from where it was made, and its globals."""
         cells = [_in_cell(cell) for cell in value.__closure__ or ()]
-        return self.tokens("function", named(value), value.__code__, value.__defaults__, value.__kwdefaults__, *cells)
+        given = (value.__defaults__, value.__kwdefaults__, globals_of(value))
+        return self.tokens("function", named(value), value.__code__, *given, *cells)
 
     def code(self, value: CodeType) -> bytes:
         shape = (value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount, value.co_flags)

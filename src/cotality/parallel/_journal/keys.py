@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
-from cotality.parallel._journal.content import ATOMS, FORMAT, Content, digest, named
+from cotality.parallel._journal.content import FORMAT, Content, digest, named
+from cotality.parallel._journal.outside import ATOMS
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 
@@ -23,7 +24,8 @@ class Function(NamedTuple):
 
     Parameters:
         name: Where it is defined.
-        digest: What it does: its code, its defaults and what it has closed over; or its version, where it has one.
+        digest: What it does: its code, its defaults, its globals and what it has closed over; or its version, where it
+            has one.
     """
 
     name: str

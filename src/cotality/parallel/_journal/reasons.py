@@ -37,7 +37,7 @@ class Reasons:
     def _difference(self, before: bytes, key: bytes, function: Function) -> str:
         known = self._functions.get(Entry.of(before, self._index[before]).function)
         if known is None or known.digest != function.digest:
-            return "its function or its version has changed"
+            return "its function, a global that it names, or its version has changed"
         if key in self._index:
             return "its result has expired, or is damaged"
         return "what it takes from other tasks has changed"
