@@ -72,6 +72,15 @@ def test_a_finished_workflow_runs_nothing_again_and_gives_the_same(backend: Any,
     assert (outcome.state, outcome.value, outcome.attempts) == ("succeeded", 36, 0)
 
 
+def test_a_task_that_takes_what_was_gathered(log: Path, journal: Path) -> None:
+    for number, expected in ((2, ["last", "total", "total"]), (2, []), (3, ["last", "total"])):
+        flow = Workflow()
+        sums = flow.gather(*[total(log, [each]).output for each in (1, number)])
+        end = flow.add(last(log, sums.output))
+        assert flow.run(journal=journal)[end] == number
+        assert starts(log) == expected
+
+
 def test_failed_tasks_run_again_and_so_does_what_needs_them(backend: Any, log: Path, journal: Path) -> None:
     flag = log.with_name("flag")
     for expected in (["fail_without 7", "fetch 3", "total"], ["fail_without 7", "total"], []):
@@ -457,6 +466,16 @@ def test_what_one_could_not_make_another_tries(log: Path, tmp_path: Path) -> Non
     run = flow.run(raise_failures=False)
     assert len(run.failures) == 2
     assert starts(log) == ["fail_without 1"] * 2
+
+
+def test_what_one_had_no_inputs_for_another_does_not_wait_for(log: Path, tmp_path: Path) -> None:
+    cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
+    flow = Workflow(failure="finish")
+    numbers = fetch(log, 3)
+    for _ in range(2):
+        flow.add(cached(log, numbers.output[7]))
+    run = flow.run(raise_failures=False, timeout=20)
+    assert [type(failure.error) for failure in run.failures] == [IndexError, IndexError]
 
 
 def test_code_counts_unless_the_cache_goes_by_inputs(log: Path, tmp_path: Path) -> None:
