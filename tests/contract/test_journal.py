@@ -450,6 +450,28 @@ def test_a_cache_that_can_not_be_written_ends_no_run(
     assert "the cache can not be written: no room" in caplog.text
 
 
+def test_a_cache_on_a_full_disk_gives_what_it_has_and_the_rest_runs(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cotality.parallel._journal.store import Store
+
+    query = Store.query
+    cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
+
+    def refuse(store: Store, statement: str, *values: Any) -> Any:
+        if statement.startswith("SELECT"):
+            return query(store, statement, *values)
+        raise errors.JournalError("no room")
+
+    for numbers in ([1], [1, 2, 2]):
+        flow = Workflow()
+        lists = flow.map(lambda number: cached(log, number), numbers)
+        assert flow.run()[lists] == [list(range(number)) for number in numbers]
+        monkeypatch.setattr(Store, "query", refuse)
+    assert starts(log) == ["fetch 1", "fetch 2", "fetch 2"]
+    assert "the cache can not be used, so it runs: no room" in caplog.text
+
+
 def test_alike_tasks_of_one_run_are_made_once_also_by_a_map(log: Path, tmp_path: Path) -> None:
     cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
     flow = Workflow()

@@ -232,7 +232,12 @@ class FlowMemory(Remembering):
         if cache is None:
             cache = self._caches[id(given)] = given.open()
         expires = given.expires if task.options.expires is None else task.options.expires
-        found = cache.find(known.key, expires)
+        try:
+            found = cache.find(known.key, expires)
+        except JournalError as error:
+            # That is no reason to fail: it is made here.
+            warn("journal.not_kept", f"the cache can not be used, so it runs: {error}", task=known.kind.name)
+            found = None
         if found is None:
             self._claimed[ticket] = (cache, known)
             return None

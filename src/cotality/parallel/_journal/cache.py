@@ -236,7 +236,9 @@ class OpenCache:
         data = self.store.read_many([(key, facts)]).get(key)
         if data is None:
             return None
-        self.store.query("UPDATE results SET used = ? WHERE key = ?", time(), key)
+        with contextlib.suppress(JournalError):
+            # On a full disk as well, what is there is there.
+            self.store.query("UPDATE results SET used = ? WHERE key = ?", time(), key)
         return Held(facts, data)
 
     def _claim(self, key: bytes) -> bool:
