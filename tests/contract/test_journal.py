@@ -620,3 +620,20 @@ def test_a_damaged_piece_is_not_used_and_a_lock_refuses(log: Path) -> None:
     shelf.pieces = {**whole, "lock": b"elsewhere 7"}
     with pytest.raises(errors.JournalError, match="the process 7 on elsewhere runs with it"):
         execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+
+
+def test_a_place_that_can_not_be_read_is_let_go_of_and_strange_names_are_left_alone(log: Path) -> None:
+    shelf = Shelf()
+    execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+    (segment,) = shelf.pieces
+    shelf.pieces["segment-old"] = b"somebody's"
+    assert execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf)) == [0, 2, 4, 6]
+    assert len(starts(log)) == 4
+
+    def refuse(name: str) -> bytes:
+        raise OSError("away")
+
+    shelf.read = refuse  # type: ignore[method-assign]
+    with pytest.raises(errors.JournalError, match="can not be used: OSError was raised"):
+        execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+    assert sorted(shelf.pieces) == [segment, "segment-old"]

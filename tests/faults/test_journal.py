@@ -296,6 +296,17 @@ def test_a_folder_that_may_not_be_written_or_is_not_there(tmp_path: Path) -> Non
         flow.run(journal=7)  # type: ignore[arg-type]
 
 
+def test_a_run_goes_on_without_a_journal_that_can_not_be_opened(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Journal(tmp_path / "none" / "run.db", on_error="go_on")
+    assert execute_tasks_in_parallel([Task(bytes, {}, positional=(3,))], journal=settings) == [bytes(3)]
+    flow = Workflow()
+    given = flow.add(give(1))
+    assert flow.run(journal=settings)[given] == b"\1" * 40
+    assert caplog.text.count("the run goes on without its journal") == 2
+
+
 def test_no_room_on_the_disk(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -57,10 +57,16 @@ class PieceStore(Keeper):
                 _check_lock(place.read(_LOCK), self._name)
             place.write(_LOCK, _owner())
             self._locked = True
-        for name in names:
-            if name.startswith(_SEGMENT):
-                self._segments = max(self._segments, int(name.split("-")[1]))
-                self._learn(name)
+        try:
+            for name in names:
+                number = name.removeprefix(_SEGMENT).partition("-")[0]
+                if name.startswith(_SEGMENT) and number.isdecimal():
+                    self._segments = max(self._segments, int(number))
+                    self._learn(name)
+        except BaseException:
+            with contextlib.suppress(JournalError):
+                self.close()
+            raise
 
     @property
     def _name(self) -> str:
