@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -637,3 +638,15 @@ def test_a_place_that_can_not_be_read_is_let_go_of_and_strange_names_are_left_al
     with pytest.raises(errors.JournalError, match="can not be used: OSError was raised"):
         execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
     assert sorted(shelf.pieces) == [segment, "segment-old"]
+
+
+def test_the_lock_of_a_dead_run_whose_process_number_is_ours_is_taken_over(log: Path) -> None:
+    shelf = Shelf()
+    mine = f"{socket.gethostname()} {os.getpid()}"
+    shelf.pieces["lock"] = f"{mine} 1".encode()
+    stream = execute_tasks_in_parallel_streaming(iter(doubles(log, 4)), journal=Journal(shelf))
+    next(stream)
+    with pytest.raises(errors.JournalError, match=f"the process {os.getpid()} on"):
+        execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+    stream.close()
+    assert "lock" not in shelf.pieces

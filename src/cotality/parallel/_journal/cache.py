@@ -13,6 +13,7 @@ from cotality.parallel._data.memory import ELSEWHERE
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import named
 from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.owners import lives, mark_of
 from cotality.parallel._journal.store import Store
 from cotality.parallel._journal.values import Entry, Found, Keeper, Row, dump
 
@@ -209,7 +210,7 @@ class OpenCache:
     def __init__(self, store: Store, max_bytes: int | None) -> None:
         self.store = store
         self._most = max_bytes
-        self._owner = f"{os.getpid()} {_started(os.getpid())} {os.urandom(6).hex()}"
+        self._owner = f"{mark_of(os.getpid())} {os.urandom(6).hex()}"
         self._size = store.query("SELECT coalesce(sum(size), 0) FROM results")[0][0]
 
     def find(self, key: bytes, expires: float | None) -> Any:
@@ -246,7 +247,7 @@ class OpenCache:
         store = self.store
         store.query("INSERT OR IGNORE INTO claims VALUES (?, ?)", key, "")
         ((owner,),) = store.query("SELECT owner FROM claims WHERE key = ?", key) or ((None,),)
-        if owner is None or (owner and _lives(owner)):
+        if owner is None or (owner and lives(owner.rpartition(" ")[0])):
             return False
         # Of several that see this, one is first.
         store.query("UPDATE claims SET owner = ? WHERE key = ? AND owner = ?", self._owner, key, owner)
@@ -284,30 +285,6 @@ class OpenCache:
                 self.store.query("DELETE FROM claims WHERE owner = ?", self._owner)
         finally:
             self.store.close()
-
-
-def _lives(owner: str) -> bool:
-    """Whether the process of a run is still there, and is the same one."""
-    try:
-        pid, started, _run = owner.split()
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    except ValueError:
-        return False
-    return started == _started(int(pid))
-
-
-def _started(pid: int) -> str:
-    """When a process was started, for its number may be another one's now; a word that is the same where that is not
-    known."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "-"
 
 
 Cache.__module__ = CacheEntry.__module__ = "cotality.parallel"

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from cotality.parallel._data.journal import JournalStore
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.owners import lives, mark_of
 from cotality.parallel._journal.values import INLINE_BYTES, Entry, Found, Keeper, Row, Stamps
 
 _LOCK: Final = "lock"
@@ -200,25 +201,16 @@ class FsspecPlace:
 
 
 def _owner() -> bytes:
-    return f"{socket.gethostname()} {os.getpid()}".encode()
+    return f"{socket.gethostname()} {mark_of(os.getpid())}".encode()
 
 
 def _check_lock(found: bytes, journal: str) -> None:
     """Raise unless the run that has locked a journal is known to be gone: its process was one of this machine."""
-    host, _, pid = found.decode(errors="replace").rpartition(" ")
-    gone = host == socket.gethostname() and pid.isdigit() and not _lives(int(pid))
+    host, _, mark = found.decode(errors="replace").partition(" ")
+    pid = mark.partition(" ")[0]
+    gone = host == socket.gethostname() and pid.isdecimal() and not lives(mark)
     if not gone:
         raise JournalError(
             f"the journal in {journal} is in use: the process {pid} on {host} runs with it; wait for that, "
             f"or if it is gone remove the piece {_LOCK!r}"
         )
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
