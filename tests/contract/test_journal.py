@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -567,6 +568,31 @@ def test_a_file_of_failures_is_checked_before_it_is_opened(tmp_path: Path, log: 
         errors.JournalError, match={"mode": "written by others", "kind": "not a file"}.get(damage, "damaged")
     ):
         load_failures(file, secret=b"another" if damage == "secret" else None)
+
+
+def refuse(thing: object) -> None:
+    raise ValueError("no")
+
+
+class Gone:
+    """Its class is taken away before it is opened."""
+
+
+def test_a_file_of_failures_whose_code_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = Workflow(raise_failures=False)
+    flow.add(task(refuse)(Gone()))
+    flow.run().save_failures(tmp_path / "failures")
+    monkeypatch.delattr(sys.modules[__name__], "Gone")
+    with pytest.raises(errors.JournalError, match="can not be opened any more: AttributeError was raised"):
+        load_failures(tmp_path / "failures")
+
+
+def test_nothing_is_removed_from_a_journal_that_is_taken_for_a_cache(log: Path, journal: Path) -> None:
+    execute_tasks_in_parallel(doubles(log, 4), journal=journal)
+    for remove in (lambda: Cache(journal).prune(0), Cache(journal).invalidate):
+        with pytest.raises(errors.JournalError, match="is a journal and not a cache: nothing was removed"):
+            remove()
+    assert sum(entry.results for entry in Cache(journal).entries()) == 4
 
 
 # Elsewhere -----------------------------------------------------------------------------------------------------------

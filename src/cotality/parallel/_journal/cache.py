@@ -119,6 +119,13 @@ class Cache:
     def _store(self, *, make: bool = True) -> Store:
         return Store(self.path, self._secret, alone=False, make=make)
 
+    def _store_to_remove_from(self) -> Store:
+        store = self._store(make=False)
+        if store.is_journal:
+            store.close()
+            raise JournalError(f"{self.path} is a journal and not a cache: nothing was removed")
+        return store
+
     def entries(self) -> list[CacheEntry]:
         """What it holds, by function, the largest first.
 
@@ -145,7 +152,7 @@ class Cache:
             JournalError: it can not be used; says why.
         """
         name = function if function is None or isinstance(function, str) else named(function)
-        with contextlib.closing(self._store(make=False)) as store:
+        with contextlib.closing(self._store_to_remove_from()) as store:
             rows = store.query(
                 "SELECT key FROM results JOIN functions ON function = id WHERE ? IS NULL OR name = ?", name, name
             )
@@ -165,7 +172,7 @@ class Cache:
             JournalError: it can not be used; says why.
         """
         most = self.max_bytes if max_bytes is None else max_bytes
-        with contextlib.closing(self._store(make=False)) as store:
+        with contextlib.closing(self._store_to_remove_from()) as store:
             return 0 if most is None else prune(store, most)
 
 

@@ -86,6 +86,11 @@ class Store(Keeper):
     def _beside(self, end: str) -> Path:
         return self.path.with_name(self.path.name + end)
 
+    @property
+    def is_journal(self) -> bool:
+        """Whether a run has had it for itself, which no cache does."""
+        return self._beside("-lock").exists()
+
     # The SQLite file -------------------------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
