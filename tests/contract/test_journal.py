@@ -676,3 +676,25 @@ def test_the_lock_of_a_dead_run_whose_process_number_is_ours_is_taken_over(log: 
         execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
     stream.close()
     assert "lock" not in shelf.pieces
+
+
+def test_a_segment_is_read_once_for_all_its_results_and_a_failed_read_is_no_damage(log: Path) -> None:
+    shelf = Shelf()
+    flow = Workflow()
+    lists = flow.map(lambda number: fetch(log, number), range(20))
+    flow.run(journal=Journal(shelf))
+    segments = len(shelf.pieces)
+    read = Shelf.read
+    names: list[str] = []
+    shelf.read = lambda name: names.append(name) or read(shelf, name)  # type: ignore[func-returns-value,method-assign]
+    run = flow.run(journal=Journal(shelf))
+
+    def refuse(name: str) -> bytes:
+        raise OSError("away")
+
+    reads, shelf.read = shelf.read, refuse  # type: ignore[method-assign]
+    with pytest.raises(errors.JournalError, match="can not be used: OSError was raised"):
+        run[lists]
+    shelf.read = reads  # type: ignore[method-assign]
+    assert [len(found) for found in run[lists]] == list(range(20))
+    assert len(names) <= 2 * segments

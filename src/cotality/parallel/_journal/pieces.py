@@ -51,6 +51,8 @@ class PieceStore(Keeper):
         self._where: dict[bytes, _Place] = {}
         self._functions: dict[Function, int] = {}
         self._segments = 0
+        self._last = ("", b"")
+        """The segment that was read last, and its results: what follows is mostly from there as well."""
         self._locked = False
         with self._told():
             names = sorted(place.names())
@@ -118,9 +120,8 @@ class PieceStore(Keeper):
             if place is None:
                 continue
             if place.piece not in pieces:
-                with contextlib.suppress(Exception):
-                    pieces[place.piece] = self._bytes_of(place.piece)
-            data = pieces.get(place.piece, b"")[place.start : place.start + place.size]
+                pieces[place.piece] = self._bytes_of(place.piece)
+            data = pieces[place.piece][place.start : place.start + place.size]
             if self.stamps.fits(each, data):
                 read[each[0]] = data
             else:
@@ -128,11 +129,22 @@ class PieceStore(Keeper):
         return read
 
     def _bytes_of(self, piece: str) -> bytes:
-        data = self._place.read(piece)
-        if not piece.startswith(_SEGMENT):
+        """What is in a piece; nothing if it is not there any more."""
+        last, data = self._last
+        if piece == last:
             return data
-        inline: bytes = marshal.loads(data[32:])[2] if self.stamps.of(_HEAD, 0.0, (data[32:],)) == data[16:32] else b""
-        return inline
+        with self._told():
+            try:
+                data = self._place.read(piece)
+            except Exception:
+                # That it can not be read just now is no damage.
+                if piece in self._place.names():
+                    raise
+                return b""
+        if piece.startswith(_SEGMENT):
+            data = marshal.loads(data[32:])[2] if self.stamps.of(_HEAD, 0.0, (data[32:],)) == data[16:32] else b""
+            self._last = piece, data
+        return data
 
     def append(self, rows: Sequence[Row]) -> None:
         self._segments += 1
