@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -70,6 +72,15 @@ def test_a_finished_workflow_runs_nothing_again_and_gives_the_same(backend: Any,
     assert run.counts == {"succeeded": 11}
     outcome = run.outcome(chain)
     assert (outcome.state, outcome.value, outcome.attempts) == ("succeeded", 36, 0)
+
+
+def test_a_task_that_takes_what_was_gathered(log: Path, journal: Path) -> None:
+    for number, expected in ((2, ["last", "total", "total"]), (2, []), (3, ["last", "total"])):
+        flow = Workflow()
+        sums = flow.gather(*[total(log, [each]).output for each in (1, number)])
+        end = flow.add(last(log, sums.output))
+        assert flow.run(journal=journal)[end] == number
+        assert starts(log) == expected
 
 
 def test_failed_tasks_run_again_and_so_does_what_needs_them(backend: Any, log: Path, journal: Path) -> None:
@@ -452,6 +463,28 @@ def test_a_cache_that_can_not_be_written_ends_no_run(
     assert "the cache can not be written: no room" in caplog.text
 
 
+def test_a_cache_on_a_full_disk_gives_what_it_has_and_the_rest_runs(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cotality.parallel._journal.store import Store
+
+    query = Store.query
+    cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
+
+    def refuse(store: Store, statement: str, *values: Any) -> Any:
+        if statement.startswith("SELECT"):
+            return query(store, statement, *values)
+        raise errors.JournalError("no room")
+
+    for numbers in ([1], [1, 2, 2]):
+        flow = Workflow()
+        lists = flow.map(lambda number: cached(log, number), numbers)
+        assert flow.run()[lists] == [list(range(number)) for number in numbers]
+        monkeypatch.setattr(Store, "query", refuse)
+    assert starts(log) == ["fetch 1", "fetch 2", "fetch 2"]
+    assert "the cache can not be used, so it runs: no room" in caplog.text
+
+
 def test_alike_tasks_of_one_run_are_made_once_also_by_a_map(log: Path, tmp_path: Path) -> None:
     cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
     flow = Workflow()
@@ -468,6 +501,16 @@ def test_what_one_could_not_make_another_tries(log: Path, tmp_path: Path) -> Non
     run = flow.run(raise_failures=False)
     assert len(run.failures) == 2
     assert starts(log) == ["fail_without 1"] * 2
+
+
+def test_what_one_had_no_inputs_for_another_does_not_wait_for(log: Path, tmp_path: Path) -> None:
+    cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
+    flow = Workflow(failure="finish")
+    numbers = fetch(log, 3)
+    for _ in range(2):
+        flow.add(cached(log, numbers.output[7]))
+    run = flow.run(raise_failures=False, timeout=20)
+    assert [type(failure.error) for failure in run.failures] == [IndexError, IndexError]
 
 
 def test_code_counts_unless_the_cache_goes_by_inputs(log: Path, tmp_path: Path) -> None:
@@ -538,6 +581,31 @@ def test_a_file_of_failures_is_checked_before_it_is_opened(tmp_path: Path, log: 
         load_failures(file, secret=b"another" if damage == "secret" else None)
 
 
+def refuse(thing: object) -> None:
+    raise ValueError("no")
+
+
+class Gone:
+    """Its class is taken away before it is opened."""
+
+
+def test_a_file_of_failures_whose_code_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = Workflow(raise_failures=False)
+    flow.add(task(refuse)(Gone()))
+    flow.run().save_failures(tmp_path / "failures")
+    monkeypatch.delattr(sys.modules[__name__], "Gone")
+    with pytest.raises(errors.JournalError, match="can not be opened any more: AttributeError was raised"):
+        load_failures(tmp_path / "failures")
+
+
+def test_nothing_is_removed_from_a_journal_that_is_taken_for_a_cache(log: Path, journal: Path) -> None:
+    execute_tasks_in_parallel(doubles(log, 4), journal=journal)
+    for remove in (lambda: Cache(journal).prune(0), Cache(journal).invalidate):
+        with pytest.raises(errors.JournalError, match="is a journal and not a cache: nothing was removed"):
+            remove()
+    assert sum(entry.results for entry in Cache(journal).entries()) == 4
+
+
 # Elsewhere -----------------------------------------------------------------------------------------------------------
 
 
@@ -590,3 +658,54 @@ def test_a_damaged_piece_is_not_used_and_a_lock_refuses(log: Path) -> None:
     shelf.pieces = {**whole, "lock": b"elsewhere 7"}
     with pytest.raises(errors.JournalError, match="the process 7 on elsewhere runs with it"):
         execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+
+
+def test_a_place_that_can_not_be_read_is_let_go_of_and_strange_names_are_left_alone(log: Path) -> None:
+    shelf = Shelf()
+    execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+    (segment,) = shelf.pieces
+    shelf.pieces["segment-old"] = b"somebody's"
+    assert execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf)) == [0, 2, 4, 6]
+    assert len(starts(log)) == 4
+
+    def refuse(name: str) -> bytes:
+        raise OSError("away")
+
+    shelf.read = refuse  # type: ignore[method-assign]
+    with pytest.raises(errors.JournalError, match="can not be used: OSError was raised"):
+        execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+    assert sorted(shelf.pieces) == [segment, "segment-old"]
+
+
+def test_the_lock_of_a_dead_run_whose_process_number_is_ours_is_taken_over(log: Path) -> None:
+    shelf = Shelf()
+    mine = f"{socket.gethostname()} {os.getpid()}"
+    shelf.pieces["lock"] = f"{mine} 1".encode()
+    stream = execute_tasks_in_parallel_streaming(iter(doubles(log, 4)), journal=Journal(shelf))
+    next(stream)
+    with pytest.raises(errors.JournalError, match=f"the process {os.getpid()} on"):
+        execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+    stream.close()
+    assert "lock" not in shelf.pieces
+
+
+def test_a_segment_is_read_once_for_all_its_results_and_a_failed_read_is_no_damage(log: Path) -> None:
+    shelf = Shelf()
+    flow = Workflow()
+    lists = flow.map(lambda number: fetch(log, number), range(20))
+    flow.run(journal=Journal(shelf))
+    segments = len(shelf.pieces)
+    read = Shelf.read
+    names: list[str] = []
+    shelf.read = lambda name: names.append(name) or read(shelf, name)  # type: ignore[func-returns-value,method-assign]
+    run = flow.run(journal=Journal(shelf))
+
+    def refuse(name: str) -> bytes:
+        raise OSError("away")
+
+    reads, shelf.read = shelf.read, refuse  # type: ignore[method-assign]
+    with pytest.raises(errors.JournalError, match="can not be used: OSError was raised"):
+        run[lists]
+    shelf.read = reads  # type: ignore[method-assign]
+    assert [len(found) for found in run[lists]] == list(range(20))
+    assert len(names) <= 2 * segments

@@ -175,6 +175,7 @@ def test_progress(folder: Path) -> None:
         (["nightly:flow", "--param", "mode=odd"], "parameter mode must be one of fast, slow"),
         (["nightly:flow", "--param", "colour=BLUE"], "parameter colour must be one of RED"),
         (["nightly:flow", "--param", "count"], "--param 'count' is not NAME=VALUE"),
+        (["nightly:flow", "--param", "my-token=S3CRET"], "--param 'my-token=…' is not NAME=VALUE\n"),
         (
             ["jobs/queue.py:flow"],
             "jobs/queue.py can not be imported: there is another module 'queue'; give the file another name",
@@ -292,6 +293,15 @@ def test_resume_runs_only_what_the_journal_has_not(folder: Path) -> None:
     refused = call(folder, "resume", "nightly:flow", "--journal", "run.db")
     assert refused.returncode == 2
     assert "may be written by others" in refused.stderr
+
+
+def test_resume_takes_the_address_of_a_journal(folder: Path) -> None:
+    pytest.importorskip("fsspec")
+    address = f"file://{folder}/pieces"
+    assert call(folder, "run", "nightly:flow", "--param", "count=3", "--journal", address).returncode == 0
+    again = call(folder, "resume", "nightly:flow", "--param", "count=3", "--journal", address)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "did not have to run: 3 half" in again.stdout
 
 
 def test_cache_looks_and_removes(folder: Path) -> None:

@@ -167,6 +167,58 @@ def test_a_list_runs_a_damaged_result_again_at_once(tmp_path: Path) -> None:
         assert execute_tasks_in_parallel(tasks, journal=tmp_path / "run.db") == [bytes(9_000)]
 
 
+FULL_OF_ARRAYS = """
+import resource
+import numpy
+from cotality.workflow import Cache, Workflow, task
+
+started = []
+
+def array(number):
+    started.append(number)
+    return numpy.full(10_000, number)
+
+def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    tasks = [Task(array, {"number": number}) for number in range(200)]
+    cached = task(array, cache=Cache("cache.db"))
+    for _ in range(2):
+        arrays = execute(tasks, journal="run.db")
+        flow = Workflow(backend="threads")
+        lists = flow.map(cached, range(200))
+        run = flow.run()
+        equal([each[7] for each in arrays], list(range(200)))
+        equal([each[7] for each in run[lists]], list(range(200)))
+        arrays[-1][:] = 7
+    equal(len(started), 400)
+"""
+
+
+def test_more_arrays_than_descriptors(start: Start) -> None:
+    pytest.importorskip("numpy")
+    start(FULL_OF_ARRAYS).finish()
+
+
+def test_a_full_table_of_descriptors_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import builtins
+
+    assert results(tmp_path / "run.db") == RIGHT
+    open_file = builtins.open
+
+    def refuse(path: object, *arguments: object, **options: object) -> object:
+        if "run.db-results" in str(path):
+            raise OSError(24, "Too many open files")
+        return open_file(path, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(builtins, "open", refuse)
+    with pytest.raises(JournalError, match="Too many open files"):
+        results(tmp_path / "run.db")
+    monkeypatch.undo()
+    (large,) = (tmp_path / "run.db-results").iterdir()
+    assert results(tmp_path / "run.db") == RIGHT
+    assert list((tmp_path / "run.db-results").iterdir()) == [large]
+
+
 def test_nothing_is_opened_that_was_made_with_another_secret(tmp_path: Path) -> None:
     journal = tmp_path / "run.db"
     assert results(journal, b"one") == RIGHT
@@ -242,6 +294,17 @@ def test_a_folder_that_may_not_be_written_or_is_not_there(tmp_path: Path) -> Non
     flow.add(give(1))
     with pytest.raises(TypeError, match="journal must be a path or a Journal"):
         flow.run(journal=7)  # type: ignore[arg-type]
+
+
+def test_a_run_goes_on_without_a_journal_that_can_not_be_opened(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Journal(tmp_path / "none" / "run.db", on_error="go_on")
+    assert execute_tasks_in_parallel([Task(bytes, {}, positional=(3,))], journal=settings) == [bytes(3)]
+    flow = Workflow()
+    given = flow.add(give(1))
+    assert flow.run(journal=settings)[given] == b"\1" * 40
+    assert caplog.text.count("the run goes on without its journal") == 2
 
 
 def test_no_room_on_the_disk(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cotality.parallel._data.task import Task, is_gathering, task_of
 from cotality.parallel._data.task_errors import JournalError, NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
-from cotality.parallel._journal.keys import Kind, call_of, key_of
+from cotality.parallel._journal.keys import Arguments, Kind, call_of, key_of
 from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
 from cotality.parallel._memory import JOURNAL, Known, Remembering, arguments_of
 from cotality.parallel._observers.log import warn
@@ -55,8 +55,8 @@ class FlowMemory(Remembering):
         """The caches that tasks name, by their ids, as this run uses them."""
         self._claimed: dict[int, tuple[Any, Known]] = {}
         """What this run makes for a cache, by ticket."""
-        self._failures = False
-        """Whether something has failed that others may wait for."""
+        self._errors = 0
+        """How many tasks had not succeeded when claims were last let go of."""
 
     # Before a task runs ----------------------------------------------------------------------------------------------
 
@@ -116,13 +116,7 @@ class FlowMemory(Remembering):
         if task.options.key is not None:
             call = self._graph.call_of(ticket)
             return arguments_of(self._keys, task, (call.positional, call.arguments))
-        positional, keywords = list(task.positional), dict(task.arguments)
-        for place, template in task.wiring():
-            if isinstance(place, int):
-                positional[place] = template
-            else:
-                keywords[place] = template
-        return self._keys.arguments_of(task, (tuple(positional), keywords))
+        return self._keys.arguments_of(task, _templates_of(task))
 
     def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
         if task.name not in self._unfindable:
@@ -162,7 +156,7 @@ class FlowMemory(Remembering):
             return found if self._as_calls else self._stamps.setdefault(ticket, found)
         node = self._graph.nodes[ticket]
         if is_gathering(node):
-            return digest(*map(self._content.token, self._graph.nodes[ticket].positional))
+            return digest(*map(self._content.token, _templates_of(node)[0]))
         if self._as_calls:
             return digest(node.name.encode())
         try:
@@ -184,15 +178,14 @@ class FlowMemory(Remembering):
     # When it has run -------------------------------------------------------------------------------------------------
 
     def record(self, endings: Sequence[Ending], now: float) -> None:
-        if self._failures:
-            # Those of the last turn: what they came to is settled now.
-            self._failures = False
+        errors = len(self._graph.records.errors)
+        if self._claimed and errors != self._errors:
+            # Also one without an ending, as its inputs could not be put together.
+            self._errors = errors
             self._let_go_of_failed()
         for (ticket, call), failure, value, _started, _ended, _worker in endings:
             if failure is None and type(value) not in NO_VALUES:
                 self._remember(ticket, task_of(call), value)
-            else:
-                self._failures = bool(self._claimed)
         if self._journal is not None:
             self._journal.write_when_due(now)
 
@@ -220,6 +213,8 @@ class FlowMemory(Remembering):
                 raise
             except BaseException:
                 # Whoever needs it is told.
+                if ticket in self._claimed:
+                    self._let_go(ticket)
                 return
         facts = self._keep(ticket, task, value)
         if ticket in self._claimed:
@@ -237,7 +232,12 @@ class FlowMemory(Remembering):
         if cache is None:
             cache = self._caches[id(given)] = given.open()
         expires = given.expires if task.options.expires is None else task.options.expires
-        found = cache.find(known.key, expires)
+        try:
+            found = cache.find(known.key, expires)
+        except JournalError as error:
+            # That is no reason to fail: it is made here.
+            warn("journal.not_kept", f"the cache can not be used, so it runs: {error}", task=known.kind.name)
+            found = None
         if found is None:
             self._claimed[ticket] = (cache, known)
             return None
@@ -258,8 +258,11 @@ class FlowMemory(Remembering):
         """Others may try what this run could not make."""
         state = self._graph.records.state
         for ticket in [ticket for ticket in self._claimed if state[ticket] not in (PENDING, SUCCEEDED)]:
-            cache, known = self._claimed.pop(ticket)
-            cache.let_go(known.key)
+            self._let_go(ticket)
+
+    def _let_go(self, ticket: int) -> None:
+        cache, known = self._claimed.pop(ticket)
+        cache.let_go(known.key)
 
     def close(self) -> None:
         caches, self._caches = list(self._caches.values()), {}
@@ -267,3 +270,14 @@ class FlowMemory(Remembering):
         for cache in caches:
             cache.close()
         super().close()
+
+
+def _templates_of(task: Task[Any]) -> Arguments:
+    """The arguments of a task, with wires in the place of what holds references."""
+    positional, keywords = list(task.positional), dict(task.arguments)
+    for place, template in task.wiring():
+        if isinstance(place, int):
+            positional[place] = template
+        else:
+            keywords[place] = template
+    return tuple(positional), keywords

@@ -11,6 +11,7 @@ from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.messages import Ending, Planned
 from cotality.parallel._data.reference import Wire
 from cotality.parallel._data.task import Task, task_of
+from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import Content
 from cotality.parallel._journal.journal import OpenJournal
 from cotality.parallel._journal.keys import Arguments, Keys, Kind, again, call_of, key_of
@@ -53,7 +54,13 @@ class Remembering:
 
     def open(self) -> None:
         if self._settings is not None and self._journal is None:
-            self._journal = OpenJournal(self._settings, warn)
+            try:
+                self._journal = OpenJournal(self._settings, warn)
+            except JournalError as error:
+                if self._settings.on_error == "raise":
+                    raise
+                warn("journal.failed", f"the run goes on without its journal: {error}")
+                return
             self._reasons = Reasons(self._journal) if self._journal.index else None
 
     def news(self) -> list[Ending]:

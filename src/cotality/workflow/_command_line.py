@@ -159,7 +159,7 @@ def _tell(run: Run) -> None:
 
 
 def _resume(given: argparse.Namespace) -> int:
-    if not Path(given.journal).is_file():
+    if "://" not in given.journal and not Path(given.journal).is_file():
         raise Unusable(f"there is no journal {given.journal}: a run with --journal makes one")
     return _run(given)
 
@@ -255,7 +255,8 @@ def _parameters(given: Sequence[str]) -> dict[str, str]:
     for each in given:
         name, equals, value = each.partition("=")
         if not equals or not name.isidentifier():
-            raise Unusable(f"--param {each!r} is not NAME=VALUE")
+            # The value may be a secret.
+            raise Unusable(f"--param {name + '=…' * bool(equals)!r} is not NAME=VALUE")
         parameters[name] = value
     return parameters
 

@@ -8,7 +8,7 @@
        │
     values                       results as bytes and back, checked before they are opened
        │
-    guard ── store, pieces       where they are kept: an SQLite file and a folder, or named pieces of bytes
+    guard, mapping, owners ── store, pieces   where they are kept: an SQLite file and a folder, or named pieces of bytes
        │
     journal, cache               one run's use of a store
 """

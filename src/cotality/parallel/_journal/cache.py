@@ -13,6 +13,7 @@ from cotality.parallel._data.memory import ELSEWHERE
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import named
 from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.owners import lives, mark_of
 from cotality.parallel._journal.store import Store
 from cotality.parallel._journal.values import Entry, Found, Keeper, Row, dump
 
@@ -118,6 +119,13 @@ class Cache:
     def _store(self, *, make: bool = True) -> Store:
         return Store(self.path, self._secret, alone=False, make=make)
 
+    def _store_to_remove_from(self) -> Store:
+        store = self._store(make=False)
+        if store.is_journal:
+            store.close()
+            raise JournalError(f"{self.path} is a journal and not a cache: nothing was removed")
+        return store
+
     def entries(self) -> list[CacheEntry]:
         """What it holds, by function, the largest first.
 
@@ -144,7 +152,7 @@ class Cache:
             JournalError: it can not be used; says why.
         """
         name = function if function is None or isinstance(function, str) else named(function)
-        with contextlib.closing(self._store(make=False)) as store:
+        with contextlib.closing(self._store_to_remove_from()) as store:
             rows = store.query(
                 "SELECT key FROM results JOIN functions ON function = id WHERE ? IS NULL OR name = ?", name, name
             )
@@ -164,7 +172,7 @@ class Cache:
             JournalError: it can not be used; says why.
         """
         most = self.max_bytes if max_bytes is None else max_bytes
-        with contextlib.closing(self._store(make=False)) as store:
+        with contextlib.closing(self._store_to_remove_from()) as store:
             return 0 if most is None else prune(store, most)
 
 
@@ -209,7 +217,7 @@ class OpenCache:
     def __init__(self, store: Store, max_bytes: int | None) -> None:
         self.store = store
         self._most = max_bytes
-        self._owner = f"{os.getpid()} {_started(os.getpid())} {os.urandom(6).hex()}"
+        self._owner = f"{mark_of(os.getpid())} {os.urandom(6).hex()}"
         self._size = store.query("SELECT coalesce(sum(size), 0) FROM results")[0][0]
 
     def find(self, key: bytes, expires: float | None) -> Any:
@@ -236,7 +244,9 @@ class OpenCache:
         data = self.store.read_many([(key, facts)]).get(key)
         if data is None:
             return None
-        self.store.query("UPDATE results SET used = ? WHERE key = ?", time(), key)
+        with contextlib.suppress(JournalError):
+            # On a full disk as well, what is there is there.
+            self.store.query("UPDATE results SET used = ? WHERE key = ?", time(), key)
         return Held(facts, data)
 
     def _claim(self, key: bytes) -> bool:
@@ -244,7 +254,7 @@ class OpenCache:
         store = self.store
         store.query("INSERT OR IGNORE INTO claims VALUES (?, ?)", key, "")
         ((owner,),) = store.query("SELECT owner FROM claims WHERE key = ?", key) or ((None,),)
-        if owner is None or (owner and _lives(owner)):
+        if owner is None or (owner and lives(owner.rpartition(" ")[0])):
             return False
         # Of several that see this, one is first.
         store.query("UPDATE claims SET owner = ? WHERE key = ? AND owner = ?", self._owner, key, owner)
@@ -282,30 +292,6 @@ class OpenCache:
                 self.store.query("DELETE FROM claims WHERE owner = ?", self._owner)
         finally:
             self.store.close()
-
-
-def _lives(owner: str) -> bool:
-    """Whether the process of a run is still there, and is the same one."""
-    try:
-        pid, started, _run = owner.split()
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    except ValueError:
-        return False
-    return started == _started(int(pid))
-
-
-def _started(pid: int) -> str:
-    """When a process was started, for its number may be another one's now; a word that is the same where that is not
-    known."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "-"
 
 
 Cache.__module__ = CacheEntry.__module__ = "cotality.parallel"

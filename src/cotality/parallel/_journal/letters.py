@@ -69,8 +69,17 @@ def load_failures(path: str | os.PathLike[str], *, secret: bytes | None = None) 
         raise JournalError(f"{where} is not a file of failed tasks")
     if Stamps(secret).of(_MAGIC, 0.0, (body,)) != stamp:
         raise JournalError(f"{where} is damaged, or was written with another secret")
-    packed, wanted = load(body)
-    nodes: list[Any] = unpack(packed)
+    try:
+        packed, wanted = load(body)
+        nodes: list[Any] = unpack(packed)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # It runs the code of what is in it.
+        raise JournalError(
+            f"the tasks in {where} can not be opened any more: {type(error).__name__} was raised; "
+            "has the code of what they need changed?"
+        ) from error
     return [nodes[place] for place in wanted]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from cotality.parallel._data.journal import JournalStore
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.owners import lives, mark_of
 from cotality.parallel._journal.values import INLINE_BYTES, Entry, Found, Keeper, Row, Stamps
 
 _LOCK: Final = "lock"
@@ -50,6 +51,8 @@ class PieceStore(Keeper):
         self._where: dict[bytes, _Place] = {}
         self._functions: dict[Function, int] = {}
         self._segments = 0
+        self._last = ("", b"")
+        """The segment that was read last, and its results: what follows is mostly from there as well."""
         self._locked = False
         with self._told():
             names = sorted(place.names())
@@ -57,10 +60,16 @@ class PieceStore(Keeper):
                 _check_lock(place.read(_LOCK), self._name)
             place.write(_LOCK, _owner())
             self._locked = True
-        for name in names:
-            if name.startswith(_SEGMENT):
-                self._segments = max(self._segments, int(name.split("-")[1]))
-                self._learn(name)
+        try:
+            for name in names:
+                number = name.removeprefix(_SEGMENT).partition("-")[0]
+                if name.startswith(_SEGMENT) and number.isdecimal():
+                    self._segments = max(self._segments, int(number))
+                    self._learn(name)
+        except BaseException:
+            with contextlib.suppress(JournalError):
+                self.close()
+            raise
 
     @property
     def _name(self) -> str:
@@ -111,9 +120,8 @@ class PieceStore(Keeper):
             if place is None:
                 continue
             if place.piece not in pieces:
-                with contextlib.suppress(Exception):
-                    pieces[place.piece] = self._bytes_of(place.piece)
-            data = pieces.get(place.piece, b"")[place.start : place.start + place.size]
+                pieces[place.piece] = self._bytes_of(place.piece)
+            data = pieces[place.piece][place.start : place.start + place.size]
             if self.stamps.fits(each, data):
                 read[each[0]] = data
             else:
@@ -121,11 +129,22 @@ class PieceStore(Keeper):
         return read
 
     def _bytes_of(self, piece: str) -> bytes:
-        data = self._place.read(piece)
-        if not piece.startswith(_SEGMENT):
+        """What is in a piece; nothing if it is not there any more."""
+        last, data = self._last
+        if piece == last:
             return data
-        inline: bytes = marshal.loads(data[32:])[2] if self.stamps.of(_HEAD, 0.0, (data[32:],)) == data[16:32] else b""
-        return inline
+        with self._told():
+            try:
+                data = self._place.read(piece)
+            except Exception:
+                # That it can not be read just now is no damage.
+                if piece in self._place.names():
+                    raise
+                return b""
+        if piece.startswith(_SEGMENT):
+            data = marshal.loads(data[32:])[2] if self.stamps.of(_HEAD, 0.0, (data[32:],)) == data[16:32] else b""
+            self._last = piece, data
+        return data
 
     def append(self, rows: Sequence[Row]) -> None:
         self._segments += 1
@@ -194,25 +213,16 @@ class FsspecPlace:
 
 
 def _owner() -> bytes:
-    return f"{socket.gethostname()} {os.getpid()}".encode()
+    return f"{socket.gethostname()} {mark_of(os.getpid())}".encode()
 
 
 def _check_lock(found: bytes, journal: str) -> None:
     """Raise unless the run that has locked a journal is known to be gone: its process was one of this machine."""
-    host, _, pid = found.decode(errors="replace").rpartition(" ")
-    gone = host == socket.gethostname() and pid.isdigit() and not _lives(int(pid))
+    host, _, mark = found.decode(errors="replace").partition(" ")
+    pid = mark.partition(" ")[0]
+    gone = host == socket.gethostname() and pid.isdecimal() and not lives(mark)
     if not gone:
         raise JournalError(
             f"the journal in {journal} is in use: the process {pid} on {host} runs with it; wait for that, "
             f"or if it is gone remove the piece {_LOCK!r}"
         )
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,11 +6,11 @@ and rows become visible together when they are committed.
 
 from __future__ import annotations
 
-import mmap
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from mmap import mmap
 from pathlib import Path
 from threading import RLock
 from time import time
@@ -19,6 +19,7 @@ from typing import Any, Final
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.guard import Lock, check_owner, make_private, told_of, write_whole
 from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.mapping import contents_of
 from cotality.parallel._journal.values import INLINE_BYTES, Found, Keeper, Row, Stamps
 
 APPLICATION: Final = 0x636F_7461
@@ -84,6 +85,11 @@ class Store(Keeper):
 
     def _beside(self, end: str) -> Path:
         return self.path.with_name(self.path.name + end)
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether a run has had it for itself, which no cache does."""
+        return self._beside("-lock").exists()
 
     # The SQLite file -------------------------------------------------------------------------------------------------
 
@@ -170,7 +176,7 @@ class Store(Keeper):
             by_key = {key: data if file is None else self._read_file(str(file)) for key, data, file in rows}
             for each in some:
                 data = by_key.get(each[0])
-                if isinstance(data, (bytes, mmap.mmap)) and fits(each, data):
+                if isinstance(data, (bytes, bytearray, mmap)) and fits(each, data):
                     read[each[0]] = data
                 else:
                     self._forget_damaged(each[0])
@@ -178,13 +184,11 @@ class Store(Keeper):
 
     def _read_file(self, name: str) -> Any:
         path = self.folder / Path(name).name
-        try:
+        # No descriptor being left, say, is no damage.
+        with told_of(self.path), suppress(FileNotFoundError, IsADirectoryError, ValueError):
             check_owner(path)
-            with open(path, "rb") as file:
-                # What the user does to an array stays his: the file is not changed.
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except (OSError, ValueError):
-            return None
+            return contents_of(path)
+        return None
 
     def _forget_damaged(self, key: bytes) -> None:
         with suppress(JournalError):
