@@ -10,6 +10,7 @@ import pytest
 
 from cotality.core.utils.process import Task, execute_tasks_in_parallel, execute_tasks_in_parallel_streaming
 from cotality.parallel import RetryPolicy
+from cotality.parallel._data.outcome import state_of_error
 from cotality.parallel.errors import RemoteError, TaskTimeout, TransferError
 from cotality.parallel.foreseeing import capabilities_of
 from tests.contract.functions import double, fail, fail_if_odd, note_and_fail_until, note_then_wait, wait
@@ -149,3 +150,34 @@ def test_an_open_file_does_not_travel(tmp_path: Path, mode: str) -> None:
             [Task(id, {}, positional=(file,))], use_processes=True, return_exceptions=True
         )
     assert isinstance(error, TransferError)
+
+
+class OwnTimeout(TaskTimeout):
+    """What somebody has derived, whose message must not be touched."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def run_what_is_refused_or_raise_own(own: bool) -> Any:
+    if own:
+        raise OwnTimeout("mine", 1)
+    refuse = RetryPolicy(attempts=1, on_result=bool)
+    return execute_tasks_in_parallel([Task(double, {"x": 1})], retries=refuse, backend="serial")
+
+
+def test_an_error_that_a_run_in_a_task_has_raised_names_both_tasks() -> None:
+    (error,) = execute_tasks_in_parallel(
+        [Task(run_what_is_refused_or_raise_own, {"own": False})], return_exceptions=True, backend="threads"
+    )
+    assert str(error).startswith("in task double (index 0): ")
+    assert error.__notes__ == ["in task run_what_is_refused_or_raise_own (index 0)"]
+
+
+def test_an_error_derived_from_ours_is_the_tasks_own() -> None:
+    (error,) = execute_tasks_in_parallel(
+        [Task(run_what_is_refused_or_raise_own, {"own": True})], return_exceptions=True, backend="threads"
+    )
+    assert error.args == ("mine", 1)
+    assert error.__notes__ == ["in task run_what_is_refused_or_raise_own (index 0)"]
+    assert state_of_error(error) == "failed"
