@@ -11,6 +11,7 @@ import pytest
 
 from cotality.core.utils.process import Task, execute_tasks_in_parallel, execute_tasks_in_parallel_streaming
 from cotality.parallel import RetryPolicy
+from cotality.parallel._data.outcome import state_of_error
 from cotality.parallel.errors import RemoteError, TaskTimeout, TransferError
 from cotality.parallel.foreseeing import capabilities_of
 from cotality.workflow import Workflow, task
@@ -164,3 +165,34 @@ def test_the_thread_that_ran_out_of_time_is_named() -> None:
     assert outcome.state == "timed out"
     assert outcome.worker is not None
     assert outcome.worker.startswith("cotality-worker")
+
+
+class OwnTimeout(TaskTimeout):
+    """What somebody has derived, whose message must not be touched."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def run_what_is_refused_or_raise_own(own: bool) -> Any:
+    if own:
+        raise OwnTimeout("mine", 1)
+    refuse = RetryPolicy(attempts=1, on_result=bool)
+    return execute_tasks_in_parallel([Task(double, {"x": 1})], retries=refuse, backend="serial")
+
+
+def test_an_error_that_a_run_in_a_task_has_raised_names_both_tasks() -> None:
+    (error,) = execute_tasks_in_parallel(
+        [Task(run_what_is_refused_or_raise_own, {"own": False})], return_exceptions=True, backend="threads"
+    )
+    assert str(error).startswith("in task double (index 0): ")
+    assert error.__notes__ == ["in task run_what_is_refused_or_raise_own (index 0)"]
+
+
+def test_an_error_derived_from_ours_is_the_tasks_own() -> None:
+    (error,) = execute_tasks_in_parallel(
+        [Task(run_what_is_refused_or_raise_own, {"own": True})], return_exceptions=True, backend="threads"
+    )
+    assert error.args == ("mine", 1)
+    assert error.__notes__ == ["in task run_what_is_refused_or_raise_own (index 0)"]
+    assert state_of_error(error) == "failed"

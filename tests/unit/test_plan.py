@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cotality.parallel import RetryPolicy, Task
+from cotality.parallel import RetryPolicy, Task, run
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._scheduling.plan import Plan
 from cotality.parallel._scheduling.source import IterableSource
 from cotality.parallel._scheduling.survey import ListSurvey
+from cotality.workflow import task as as_task
 
 
 def plan_of(
@@ -210,3 +211,12 @@ def test_every_task_ends_exactly_once_whatever_happens(
     assert indices == list(range(count)) or not ordered
     assert all(attempts <= policy.attempts for attempts in failures.values())
     assert all(isinstance(result, ValueError) == (failures.get(index, 0) == 3) for index, result in results)
+
+
+@pytest.mark.parametrize("shape", [list, iter])
+@pytest.mark.parametrize("how", ["takes its result", "comes after it"])
+def test_a_task_that_needs_another_one_is_refused(shape: Any, how: str) -> None:
+    first = Task(abs, {}, positional=(1,))
+    second = as_task(abs)(first.output) if how == "takes its result" else Task(abs, {}, positional=(2,)).after(first)
+    with pytest.raises(TypeError, match="item 1 of the tasks, abs, needs another task"):
+        run(shape([first, second]))

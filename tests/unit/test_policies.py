@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cotality.parallel import RetryPolicy, Task, run
 from cotality.parallel._data.policies import retry_policy
+from cotality.parallel.errors import ResultRefused
+from cotality.workflow import Workflow, task
 
 
 def test_waits_grow_up_to_the_cap() -> None:
@@ -79,3 +83,35 @@ def test_a_bad_option_is_an_error_before_anything_runs(
     with pytest.raises(error, match=message):
         run([Task(ran.append, {}, positional=(1,))], **{option: value})  # type: ignore[call-overload]
     assert ran == []
+
+
+def _is_negative(value: int) -> bool:
+    return value < 0
+
+
+async def _later(value: int) -> int:
+    return value
+
+
+@pytest.mark.parametrize("backend", ["serial", "threads", "processes", "asyncio"])
+@pytest.mark.parametrize("function", [int, _later])
+def test_a_result_that_the_policy_refuses_is_refused_in_a_list(function: Any, backend: Any) -> None:
+    policy = RetryPolicy(attempts=2, on_result=_is_negative, wait=0)
+    tasks = [Task(function, {}, positional=(value,)) for value in (1, -1, 2)]
+    one, refused, two = run(tasks, retries=policy, backend=backend, return_exceptions=True)
+    assert (one, two) == (1, 2)
+    assert isinstance(refused, ResultRefused)
+
+
+@pytest.mark.parametrize("backend", ["serial", "threads", "processes"])
+def test_a_coroutines_result_is_asked_about_and_not_the_coroutine(backend: Any) -> None:
+    flow = Workflow(backend=backend)
+    flow.add(task(retries=RetryPolicy(attempts=1, on_result=_is_negative))(_later)(-1))
+    with pytest.raises(ResultRefused):
+        flow.run()
+
+
+def test_a_result_that_is_refused_once_is_made_again() -> None:
+    values = iter([-1, 5])
+    policy = RetryPolicy(attempts=2, on_result=_is_negative, wait=0)
+    assert run([Task(next, {}, positional=(values,))], retries=policy) == [5]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from cotality.parallel._data.outcome import is_ours
 from cotality.parallel._data.task import Task
 from cotality.parallel._data.task_errors import RemoteError, TaskError
-from cotality.parallel._data.wording import placed
+from cotality.parallel._data.wording import message_of, placed
 
 
 def stand_in_place(index: int, task: Task[Any], error: BaseException, attempts: int) -> Exception:
     """What stands among the results for a task that failed for good."""
     where = _where(index, task, attempts)
-    if isinstance(error, TaskError):
-        return _named(error, where)
+    if is_ours(error) and _name(error, where):
+        return error
     if isinstance(error, Exception):
         _note(error, where)
         return error
@@ -28,8 +29,8 @@ def stand_to_be_raised(
     where = _where(index, task, attempts, place)
     if not isinstance(error, Exception) or isinstance(error, StopIteration):
         return _wrapped(error, where)
-    if isinstance(error, TaskError):
-        return _named(error, where)
+    if is_ours(error) and _name(error, where):
+        return error
     return error if _note(error, where) else _wrapped(error, where)
 
 
@@ -47,11 +48,14 @@ def _where(index: int, task: Task[Any], attempts: int, place: int | None = None)
     return f"in task {task.name} ({placed(index, place)})" + (f", attempt {attempts}" if attempts > 1 else "")
 
 
-def _named(error: TaskError, where: str) -> TaskError:
-    """An error of ours, which does not know yet whose it is."""
-    if not str(error).startswith("in task "):
-        error.args = (f"{where}: {error}",)
-    return error
+def _name(error: TaskError, where: str) -> bool:
+    """Let an error of ours say whose it is; False if it does already, as a run in the task has let it pass."""
+    message = message_of(error)
+    if message.startswith("in task "):
+        error.passed_on = True
+        return False
+    error.args = (f"{where}: {message}",)
+    return True
 
 
 def _wrapped(error: BaseException, where: str) -> RemoteError:

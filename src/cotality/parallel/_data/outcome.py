@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeGuard, TypeVar
 
-from cotality.parallel._data.task_errors import ResultNotKept
+from cotality.parallel._data.task_errors import ResultNotKept, TaskError
 from cotality.parallel._data.wording import placed, summary_of
 
 R = TypeVar("R", covariant=True)
@@ -94,12 +94,19 @@ class Outcome(Generic[R]):
         return Outcome, (None, *facts, self.waited, self.duration, self.worker, self.first_cause, self.kept, self.place)
 
 
+_STATES: Final[dict[str, State]] = {"TaskTimeout": "timed out", "WorkerDied": "worker died"}
+
+
+def is_ours(error: BaseException) -> TypeGuard[TaskError]:
+    """Whether this says what became of a task; a class that somebody has derived from such an error does not."""
+    return isinstance(error, TaskError) and type(error).__module__ == "cotality.parallel.errors"
+
+
 def state_of_error(error: BaseException) -> State:
     """How a task has ended that failed with this."""
-    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "cotality.parallel.errors"}
-    if "TaskTimeout" in kinds:
-        return "timed out"
-    return "worker died" if "WorkerDied" in kinds else "failed"
+    if not is_ours(error) or error.passed_on:
+        return "failed"
+    return _STATES.get(type(error).__name__, "failed")
 
 
 Outcome.__module__ = "cotality.parallel"

@@ -9,6 +9,9 @@ from typing import Any
 class TaskError(Exception):
     """Something happened to one task that is not an exception of its own."""
 
+    passed_on = False
+    """Whether it happened to a task of another run, and the one that was at that run has let it pass."""
+
 
 class TaskTimeout(TaskError, TimeoutError):
     """An attempt ran longer than its timeout. In a process its worker was killed; in a thread it still runs."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
+from cotality.parallel._data.around import with_function
+from cotality.parallel._data.asking import ask
 from cotality.parallel._data.events import Note
 from cotality.parallel._data.memory import ListMemory
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned, Source
@@ -53,6 +56,8 @@ class Plan:
     ) -> None:
         self._source = source
         self._retry = retry
+        self._on_result: Any = None if retry is None else retry.on_result
+        self._question: partial[Any] | None = None
         self._timeout = timeout
         self._ordered = ordered
         self._fail_fast = fail_fast
@@ -93,7 +98,7 @@ class Plan:
         if room > 0 and not self._source.exhausted and self.memory is None:
             pulled = self._source.pull(room)
             self.taken += len(pulled)
-            due += pulled
+            due += pulled if self._on_result is None else map(self._asked, pulled)
         self._in_flight += len(due)
         if self._timeout is not None and self.look_at is None:
             self.look_at = now + self._timeout
@@ -108,11 +113,20 @@ class Plan:
             pulled = self._source.pull(room)
             self.taken += len(pulled)
             missing, known = memory.recall(pulled)
-            self._returned.extend(missing)
+            self._returned.extend(missing if self._on_result is None else map(self._asked, missing))
             self._known += known
             self._in_flight += len(known)
             # As long as nothing has to run, many are looked for at a time.
             self._stride = 1 if missing else min(2 * self._stride, LONGEST_STRIDE)
+
+    def _asked(self, planned: Planned) -> Planned:
+        """The same task, whose result is asked about where it is made."""
+        ticket, call = planned
+        function = call.callback_function
+        # One question for all tasks in a row that call the same function: it travels once.
+        if self._question is None or self._question.args[0] is not function:
+            self._question = partial(ask, function, self._on_result)
+        return ticket, with_function(call, self._question)
 
     def settle(self, endings: Sequence[Ending], now: float) -> list[Result]:
         """Take note of how attempts ended; gives the results that may be handed out."""

@@ -15,6 +15,7 @@ from cotality.parallel._backends.processes.sealed import SealedResult
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
 from cotality.parallel._data.task import Call
 from cotality.parallel._data.task_errors import TransferError
+from cotality.parallel._data.wording import message_of
 
 Item: TypeAlias = tuple[int, list[Any], dict[str, Any], list[tuple[Any, Any]]]
 """``(function, positional, arguments, packed)``."""
@@ -175,7 +176,8 @@ class Outbound:
                 return None
         except TransferError as cannot:
             reason = cannot
-        error = TransferError(f"the function could not be loaded in the worker: {reason}; the task did not start")
+        why = message_of(reason)
+        error = TransferError(f"the function could not be loaded in the worker: {why}; the task did not start")
         error.__cause__ = reason
         return error
 
