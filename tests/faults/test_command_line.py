@@ -17,8 +17,10 @@ from cotality.parallel import __version__
 SECONDS = 60
 
 NIGHTLY = """
-import enum, time
+import datetime, enum, time
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 from typing import Literal
 from cotality.workflow import Outcome, Workflow, task
 
@@ -38,6 +40,15 @@ async def sleep() -> None:
     import asyncio
     print("asleep", flush=True)
     await asyncio.sleep(60)
+
+def dated(
+    days: list[datetime.date], at: datetime.datetime, price: Decimal, number: UUID, names: list[str] | None = None
+) -> Workflow:
+    Path("said").write_text(f"{days!r} {at!r} {price!r} {number!r} {names!r}")
+    return ready
+
+def lost() -> int:
+    return 7
 
 def flow(
     count: int = 1, *, share: float | None = None, where: Path = Path("."), colour: Colour = Colour.RED,
@@ -111,6 +122,22 @@ def test_parameters_are_converted_as_they_are_annotated(folder: Path) -> None:
     assert (folder / "said").read_text() == "3 0.5 PosixPath('a/b') <Colour.RED: 1> 'slow'"
 
 
+def test_dates_and_lists_as_parameters(folder: Path) -> None:
+    given = [
+        "days=2026-01-01",
+        "at=2026-01-01T10:30",
+        "price=1.50",
+        f"number={'0' * 31}3",
+        "days=2026-02-01",
+        "names=a",
+    ]
+    ended = call(folder, "run", "nightly:dated", *(part for each in given for part in ("--param", each)))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    days = "[datetime.date(2026, 1, 1), datetime.date(2026, 2, 1)]"
+    rest = "Decimal('1.50') UUID('00000000-0000-0000-0000-000000000003') ['a']"
+    assert (folder / "said").read_text() == f"{days} datetime.datetime(2026, 1, 1, 10, 30) {rest}"
+
+
 def test_failures_are_told_and_are_the_exit_code(folder: Path) -> None:
     ended = call(folder, "run", "nightly:flow", "--param", "fails=yes", "--backend", "serial")
     assert ended.returncode == 1
@@ -171,6 +198,9 @@ def test_progress(folder: Path) -> None:
             "ready is not a function, so there is nothing that --param could be given to",
         ),
         (["nightly:flow", "--param", "count=many"], "parameter count must be of type int"),
+        (["nightly:dated", "--param", "price=cheap"], "parameter price must be of type Decimal"),
+        (["nightly:dated", "--param", "days=2026-01-01", "--param", "days=x"], "parameter days must be of type date"),
+        (["nightly:lost"], "lost is a function that returned no workflow, but something of type int"),
         (["nightly:flow", "--param", "dry=maybe"], "parameter dry must be true or false"),
         (["nightly:flow", "--param", "mode=odd"], "parameter mode must be one of fast, slow"),
         (["nightly:flow", "--param", "colour=BLUE"], "parameter colour must be one of RED"),

@@ -150,6 +150,13 @@ def test_cut_at_any_length_or_any_byte_flipped(sound: Path, killed: Path, memory
         assert ends["right"]
 
 
+def test_another_file_is_not_called_a_damaged_journal(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("some notes of somebody\n" * 200)
+    with pytest.raises(JournalError, match=r"notes\.txt is not a journal but something else.*give another path"):
+        results(tmp_path / "notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "some notes of somebody\n" * 200
+
+
 def test_a_damaged_result_is_taken_out_so_that_the_next_run_makes_it(sound: Path, tmp_path: Path) -> None:
     large = next((sound / "run.db-results").iterdir()).name
     journal = damaged(sound, f"run.db-results/{large}", b"garbage", tmp_path / "damaged")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any
 
 from cotality.parallel import __version__
-from cotality.parallel.building import hints_of
 from cotality.parallel.errors import JournalError
-from cotality.workflow._binder import signature_of
 from cotality.workflow._cache_command import add_cache_command
 from cotality.workflow._exits import (
     CANCELLED,
@@ -30,6 +26,7 @@ from cotality.workflow._exits import (
     terminable,
 )
 from cotality.workflow._pages import add_pages, check_pages, keep
+from cotality.workflow._parameters import converted, texts_of
 from cotality.workflow._run import Run
 from cotality.workflow._workflow import Workflow
 
@@ -125,7 +122,7 @@ def _command(
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="an argument of that function, converted as it is annotated; may be given more than once",
+        help="an argument of that function, converted as it is annotated; a list by one for each of its items",
     )
     return parser
 
@@ -193,7 +190,7 @@ def _options(given: argparse.Namespace) -> Any:
 
 
 def _workflow(given: argparse.Namespace) -> Workflow:
-    place, parameters = given.workflow, _parameters(given.param)
+    place, parameters = given.workflow, texts_of(given.param)
     module_name, colon, name = place.rpartition(":")
     if not colon or not module_name or not name:
         raise Unusable(f"{place!r} is not MODULE:FLOW, such as nightly:flow or jobs/nightly.py:flow")
@@ -201,7 +198,11 @@ def _workflow(given: argparse.Namespace) -> Workflow:
     if found is None:
         raise Unusable(f"{module_name} has nothing that is called {name!r}")
     if not isinstance(found, Workflow) and callable(found):
-        found = found(**_converted(found, name, parameters))
+        found = found(**converted(found, name, parameters))
+        if not isinstance(found, Workflow):
+            raise Unusable(
+                f"{name} is a function that returned no workflow, but something of type {type(found).__name__}"
+            )
     elif parameters:
         raise Unusable(f"{name} is not a function, so there is nothing that --param could be given to")
     if not isinstance(found, Workflow):
@@ -245,62 +246,3 @@ def _file(path: Path) -> dict[str, Any]:
     if module.__file__ is None or not path.samefile(module.__file__):
         raise Unusable(f"{path} can not be imported: there is another module {path.stem!r}; give the file another name")
     return vars(module)
-
-
-# Its parameters ------------------------------------------------------------------------------------------------------
-
-
-def _parameters(given: Sequence[str]) -> dict[str, str]:
-    parameters: dict[str, str] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals or not name.isidentifier():
-            # The value may be a secret.
-            raise Unusable(f"--param {name + '=…' * bool(equals)!r} is not NAME=VALUE")
-        parameters[name] = value
-    return parameters
-
-
-def _converted(function: Callable[..., Any], name: str, given: dict[str, str]) -> dict[str, Any]:
-    """The arguments of a function, from their texts."""
-    hints = hints_of(function)
-    arguments = {parameter: _convert(parameter, value, hints.get(parameter, str)) for parameter, value in given.items()}
-    try:
-        signature_of(function).bind(**arguments)
-    except TypeError as error:
-        raise Unusable(f"{name} {signature_of(function)}: {error}; give --param NAME=VALUE") from None
-    return arguments
-
-
-def _convert(name: str, text: str, hint: Any) -> Any:
-    """A text as a value of a type.
-
-    Raises:
-        Unusable: it is none.
-    """
-    origin = get_origin(hint)
-    if origin in (Union, UnionType):
-        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
-        if len(kinds) == 1:
-            return None if text.lower() == "none" else _convert(name, text, kinds[0])
-    if origin is Literal:
-        by_text = {str(value): value for value in get_args(hint)}
-        return by_text[text] if text in by_text else _refuse(name, f"one of {', '.join(by_text)}")
-    if hint is bool:
-        known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        return known[text.lower()] if text.lower() in known else _refuse(name, "true or false")
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        members = hint.__members__
-        return members[text] if text in members else _refuse(name, f"one of {', '.join(members)}")
-    if hint in (int, float, Path):
-        try:
-            return hint(text)
-        except ValueError:
-            _refuse(name, f"of type {hint.__name__}")
-    if hint in (str, Any, object):
-        return text
-    raise Unusable(f"parameter {name} can not be given as text: it is annotated with {hint}")
-
-
-def _refuse(name: str, wanted: str) -> NoReturn:
-    raise Unusable(f"parameter {name} must be {wanted}")

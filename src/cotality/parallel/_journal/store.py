@@ -132,6 +132,11 @@ class Store(Keeper):
             with self._guard, told_of(self.path):
                 yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+                raise JournalError(
+                    f"{self.path} is not a journal but something else, or damaged at its beginning: give another path, "
+                    "or move it away"
+                ) from error
             damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
             cure = (
                 "it is damaged: move it away, and everything runs again"
