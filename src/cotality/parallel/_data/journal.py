@@ -72,8 +72,8 @@ class Journal:
         durability: ``"group"`` writes what has finished at least twice a second; ``"each"`` before anybody is told of
             it, so that not even that much can be lost.
         secret: Whoever does not know it can not forge a result; None: results are checked for damage only.
-        on_error: ``"raise"`` ends the run when the journal can not be written, ``"go_on"`` goes on without it and logs
-            that.
+        on_error: ``"raise"`` ends the run when the journal can not be opened or written, ``"go_on"`` goes on without it
+            and logs that.
 
     Raises:
         TypeError, ValueError: a setting that can not be used.
