@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cotality.parallel import RetryPolicy, Task, run
+from cotality.parallel import Limit, RetryPolicy, Task, run
 from cotality.parallel._data.policies import retry_policy
 from cotality.parallel.errors import ResultRefused
 from cotality.workflow import Workflow, task
@@ -115,3 +115,14 @@ def test_a_result_that_is_refused_once_is_made_again() -> None:
     values = iter([-1, 5])
     policy = RetryPolicy(attempts=2, on_result=_is_negative, wait=0)
     assert run([Task(next, {}, positional=(values,))], retries=policy) == [5]
+
+
+@pytest.mark.parametrize("bad", [{"on": 42}, {"on": (ValueError, 1)}, {"on_result": "x"}, {"total": "5"}])
+def test_what_can_not_be_asked_is_refused_at_once(bad: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match=next(iter(bad))):
+        RetryPolicy(attempts=2, **bad)
+
+
+def test_a_rate_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="per_second"):
+        Limit("api", per_second=float("inf"))

@@ -287,6 +287,7 @@ def _disown_all() -> None:
     _mailboxes.clear()
 
 
-os.register_at_fork(after_in_child=_disown_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)
 # The standard library's executors do the same; atexit proper runs too late, when threads can not be waited for.
 threading._register_atexit(_finish_all)  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ def finish(coroutine: Coroutine[Any, Any, Any], context: Context) -> Any:
         with asyncio.Runner() as runner:
             return runner.run(coroutine, context=context)
     # A notebook's cell, for example, runs inside of a loop, which can not be entered again.
-    from cotality.parallel._backends.event_loop import private_loop
+    from cotality.parallel._backends.event_loop import context_within, private_loop
 
-    return asyncio.run_coroutine_threadsafe(coroutine, private_loop()).result()
+    within = context_within(context)
+    return within.run(asyncio.run_coroutine_threadsafe, coroutine, private_loop()).result()

@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import replace
 from inspect import isawaitable
 from time import monotonic
@@ -29,24 +29,37 @@ CANCEL_SECONDS = 0.1
 CLOSE_SECONDS = 1.0
 """How long the end of a run waits for coroutines to clean up."""
 
-_private: asyncio.AbstractEventLoop | None = None
+_private: dict[int, asyncio.AbstractEventLoop] = {}
+"""Our own event loops, by how many of them the runs that use them are within: mostly there is only the first."""
+_depth: ContextVar[int] = ContextVar("depth", default=0)
 _lock = threading.Lock()
 
 
 def private_loop() -> asyncio.AbstractEventLoop:
-    """The event loop that all runs share which have none of their own; it turns in a daemon thread."""
-    global _private
+    """The event loop that all runs share which have none of their own; it turns in a daemon thread.
+
+    A run in a coroutine on that loop may keep the loop waiting, and so gets another one.
+    """
+    depth = _depth.get()
     with _lock:
-        if _private is None or _private.is_closed():
-            _private = asyncio.new_event_loop()
-            threading.Thread(target=_private.run_forever, name="cotality-event-loop", daemon=True).start()
-        return _private
+        loop = _private.get(depth)
+        if loop is None or loop.is_closed():
+            loop = _private[depth] = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="cotality-event-loop", daemon=True).start()
+        return loop
+
+
+def context_within(context: Context) -> Context:
+    """The context of coroutines on the private loop, made of the one of who runs them."""
+    within = context.copy()
+    within.run(_depth.set, within.get(_depth, 0) + 1)
+    return within
 
 
 def _forget() -> None:
-    """In a forked child: the thread is the parent's."""
+    """In a forked child: the threads are the parent's."""
     global _private, _lock
-    _private, _lock = None, threading.Lock()
+    _private, _lock = {}, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -66,7 +79,8 @@ class EventLoopPool:
         self._loop = loop
 
     def open(self, max_workers: int | None) -> EventLoopBackend:
-        return EventLoopBackend(self._loop or private_loop(), max_workers or MOST_AT_ONCE, copy_context())
+        context = copy_context() if self._loop else context_within(copy_context())
+        return EventLoopBackend(self._loop or private_loop(), max_workers or MOST_AT_ONCE, context)
 
 
 class EventLoopBackend:

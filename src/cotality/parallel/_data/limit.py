@@ -40,8 +40,8 @@ class Limit:
         if rate is not None:
             if isinstance(rate, bool) or not isinstance(rate, (int, float)):
                 raise TypeError(f"per_second must be a number, not {type(rate).__name__}")
-            if not rate > 0:
-                raise ValueError("per_second must be greater than 0")
+            if not 0 < rate < float("inf"):
+                raise ValueError("per_second must be greater than 0 and finite")
         if rate is None and self.concurrency is None:
             raise ValueError(f"the limit {self.name!r} bounds nothing: give concurrency= or per_second=")
 

@@ -35,6 +35,7 @@ class RetryPolicy:
 
     Raises:
         ValueError: a number out of its range.
+        TypeError: ``on`` or ``on_result`` is nothing that can be asked.
 
     Example:
         >>> RetryPolicy(attempts=4, wait=0.5, jitter=0).wait_after(3, ConnectionError())
@@ -62,8 +63,14 @@ class RetryPolicy:
                 raise ValueError(f"{name} must be a number of at least {least}")
         if self.jitter > 1:
             raise ValueError("jitter must be a number from 0 to 1")
-        if self.total is not None and not self.total >= 0:
+        total = self.total
+        if total is not None and (isinstance(total, bool) or not isinstance(total, (int, float)) or not total >= 0):
             raise ValueError("total must be a number of seconds, or None")
+        kinds = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not callable(self.on) and not all(isinstance(kind, type) for kind in kinds):
+            raise TypeError("on must be exception classes, or a function of the exception")
+        if self.on_result is not None and not callable(self.on_result):
+            raise TypeError("on_result must be a function of the result, or None")
 
     def wait_after(self, attempt: int, failure: BaseException) -> float | None:
         """How long to wait after an attempt has failed.

@@ -48,7 +48,9 @@ class Audience:
             if watcher.accompanies:
                 try:
                     batch = watcher.accompany(batch, now)
-                except Exception as error:
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
                     self._drop(watcher, error)
         return batch
 
@@ -57,7 +59,9 @@ class Audience:
         for watcher in tuple(self._watchers):
             try:
                 watcher.turn(endings, notes, now)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._drop(watcher, error)
 
     def end(self, state: str, now: float) -> None:
@@ -70,10 +74,12 @@ class Audience:
         for watcher in tuple(self._watchers):
             try:
                 tell(watcher)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._drop(watcher, error)
 
-    def _drop(self, watcher: Watcher, error: Exception) -> None:
+    def _drop(self, watcher: Watcher, error: BaseException) -> None:
         self._watchers.remove(watcher)
         with suppress(Exception):
             # What it says of itself is the user's code, and so may be the log.

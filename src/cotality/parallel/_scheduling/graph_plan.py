@@ -271,7 +271,9 @@ class GraphPlan:
         """Whether a task need not run, as its result is there already, or is being made, or can not be asked for."""
         try:
             value = memory.recall(ticket)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self.graph.took_inputs(ticket)
             self._give_up(ticket, error)
             return True

@@ -16,7 +16,7 @@ from cotality.parallel._data.ordering import Node, in_order, needs_of
 from cotality.parallel._data.reference import Wire, as_references
 from cotality.parallel._data.sealed import Sealed, Several
 from cotality.parallel._data.task import Task, name_of
-from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, ResultNotKept
+from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, RemoteError, ResultNotKept
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.expansion import Expansion, Missing, Upstream
 from cotality.parallel._scheduling.graph import Graph, is_counted
@@ -140,9 +140,11 @@ class Maps:
             return
         try:
             node = self._make(expansion, items)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # A bad item is that item's failure, and nobody else's.
-            self._graph.fail(self._add(expansion, place, _stand_in(expansion)), error)
+            self._graph.fail(self._add(expansion, place, _stand_in(expansion)), _harmless(error))
         else:
             self._add(expansion, place, node)
 
@@ -286,3 +288,12 @@ def is_stand_in(task: Task[Any]) -> bool:
 
 def _never() -> None:
     """Not called: its task has ended before it could start."""
+
+
+def _harmless(error: BaseException) -> Exception:
+    """What a map's function has raised; an exit would be taken for the caller's own."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = RemoteError(f"{type(error).__name__} was raised")
+    wrapped.__cause__ = error
+    return wrapped

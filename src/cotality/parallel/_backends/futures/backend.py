@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from time import monotonic
 from typing import Any, Final, Protocol
 
@@ -19,7 +20,7 @@ from cotality.parallel._backends.present import repeat
 from cotality.parallel._backends.processes.outbound import Packed, Shortage
 from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
-from cotality.parallel._data.task_errors import TransferError
+from cotality.parallel._data.task_errors import TaskError, TransferError
 
 LOOK_SECONDS = 0.02
 """How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
@@ -237,7 +238,7 @@ class FuturesBackend:
         began = cargo.began or cargo.sent
         for planned in cargo.packed.sendable:
             if planned[0] not in cargo.reported:
-                self._end(planned, failure, None, began, now, cargo.worker)
+                self._end(planned, _another(failure), None, began, now, cargo.worker)
 
     def _unload(self, cargo: Cargo, arrived: Arrived, now: float) -> None:
         planned = cargo.packed.sendable
@@ -306,3 +307,12 @@ class FuturesBackend:
         self._belonging = None
         self._carrier.packing.clear()
         self._carrier.close()
+
+
+def _another(failure: BaseException) -> BaseException:
+    """The same failure for one more task: each error says whose it is."""
+    if not isinstance(failure, TaskError):
+        return failure
+    another = copy(failure)
+    another.__cause__ = failure.__cause__
+    return another

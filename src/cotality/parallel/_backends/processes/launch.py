@@ -76,7 +76,13 @@ def _forget_what_ends_with_the_caller() -> None:
 
 
 def _pidfd(pid: int) -> FileIO | None:
-    return own(os.pidfd_open, pid) if hasattr(os, "pidfd_open") else None
+    try:
+        return own(os.pidfd_open, pid) if hasattr(os, "pidfd_open") else None
+    except OSError as error:
+        # A sandbox may refuse what the system has.
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return None
+        raise
 
 
 def _spawn(module: str, *fds: int) -> int:

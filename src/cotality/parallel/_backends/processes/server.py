@@ -100,7 +100,11 @@ def _fork(control: Channel) -> bool:
         return False
     if pid > 0:
         # Opened here, where the process can not be reaped in between: elsewhere its id could be another's by then.
-        pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        try:
+            pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        except OSError:
+            # A sandbox may refuse what the system has.
+            pidfd = -1
         control.send(STARTED, NUMBERS.pack(pid, 0), pidfd)
         if pidfd >= 0:
             os.close(pidfd)
