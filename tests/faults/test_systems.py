@@ -23,6 +23,7 @@ def test_a_system_that_refuses_pidfds_has_processes(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_system_without_forks_has_threads() -> None:
-    code = "import os; del os.fork, os.register_at_fork; import cotality.parallel as p; p.ThreadExecutor(1).submit(print, 7)"
+    forkless = "import os; del os.fork, os.register_at_fork; import cotality.parallel as parallel; "
+    code = forkless + "parallel.ThreadExecutor(1).submit(print, 7)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "7\n"

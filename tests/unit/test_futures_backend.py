@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
-from cotality.parallel import Task
+from cotality.parallel import Task, run
 from cotality.parallel._backends.futures.backend import NOTHING, Cargo, FuturesBackend
 from cotality.parallel.errors import WorkerDied
 
@@ -24,3 +25,9 @@ def test_each_task_of_a_lost_batch_has_an_error_of_its_own() -> None:
         assert isinstance(error, WorkerDied)
         assert error.args == ("gone",)
         assert error.__cause__ is cause
+
+
+def test_a_run_in_the_only_thread_of_its_executor_comes_to_an_end() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        inner = [Task(abs, {}, positional=(-1,))]
+        assert run([Task(run, {"backend": executor}, positional=(inner,))], backend=executor) == [[1]]

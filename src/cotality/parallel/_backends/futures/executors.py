@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -14,6 +15,7 @@ from cotality.parallel._backends.cpus import cpu_count, process_width
 from cotality.parallel._backends.futures.backend import Cargo, FuturesBackend
 from cotality.parallel._backends.futures.packing import Arrived, Packing
 from cotality.parallel._backends.futures.remote import VERSION, Lent, run_batch
+from cotality.parallel._backends.serial import SerialBackend
 from cotality.parallel._backends.threads import ThreadBackend
 from cotality.parallel._data.broken import WorkerDied
 from cotality.parallel._data.capabilities import OF_THREADS, Capabilities, capable
@@ -23,6 +25,8 @@ from cotality.parallel._data.task_errors import TransferError
 
 THREADS: Final = replace(OF_THREADS, replaces=False)
 ELSEWHERE: Final = capable()
+_lent: Final = threading.local()
+"""``by``: the executor whose thread this is, as long as it serves a run."""
 
 
 class ExecutorPool:
@@ -66,6 +70,9 @@ class ExecutorPool:
         most = self._max_workers or workers_of(self._executor)
         workers = min(max_workers or most, most)
         if self.capabilities.shares_objects:
+            if getattr(_lent, "by", None) is self._executor:
+                # If all of its threads waited for runs of theirs, there would be none left for any.
+                return SerialBackend()
             return BorrowedThreads(self._executor, workers)
         return FuturesBackend(ExecutorCarrier(self._executor, workers), workers, alone=workers == most)
 
@@ -98,7 +105,14 @@ class BorrowedThreads(ThreadBackend):
         self._executor = executor
 
     def _launch(self, duty: Callable[[], None]) -> None:
-        self._executor.submit(duty).add_done_callback(self._left)
+        self._executor.submit(self._occupy, duty).add_done_callback(self._left)
+
+    def _occupy(self, duty: Callable[[], None]) -> None:
+        _lent.by = self._executor
+        try:
+            duty()
+        finally:
+            del _lent.by
 
     def _left(self, future: Future[None]) -> None:
         """A thread is the executor's again, or it never came."""
