@@ -16,6 +16,8 @@ import pytest
 
 from cotality.core.utils.process import Task, execute_tasks_in_parallel, execute_tasks_in_parallel_streaming
 from cotality.parallel import ProcessExecutor, share, unshare
+from cotality.parallel._backends.processes.handle import Handle
+from cotality.parallel.errors import TaskTimeout
 from cotality.parallel.foreseeing import capabilities_of
 from tests.contract.functions import double, give, note_and_wait_for, wait
 
@@ -271,3 +273,39 @@ def test_who_changes_a_large_argument_is_told_why_it_is_read_only() -> None:
 
 def overwrite(array: Any) -> None:
     array[0] = 1
+
+
+def test_a_task_that_begins_when_the_one_before_runs_out_of_time_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    recall = Handle.recall
+
+    def recall_late(handle: Handle, now: float) -> None:
+        # The first task ends after it was found to be late, and before the worker can know.
+        go.touch()
+        wait_for(str(begun))
+        recall(handle, now)
+
+    monkeypatch.setattr(Handle, "recall", recall_late)
+    with ProcessExecutor(1) as pool:
+        backend = pool.open(1)
+        backend.submit([(1, Task(wait_for, {"path": str(go)})), (2, Task(begin, {"path": str(begun)}))])
+        while [ticket for ticket, _started in backend.running()] != [1]:
+            time.sleep(0.001)
+        backend.interrupt(1, TaskTimeout("too long"))
+        endings: list[Any] = []
+        while len(endings) < 2:
+            endings += backend.collect(1.0)
+        backend.close()
+    assert [(planned[0], failure) for planned, failure, *_rest in endings] == [(1, None), (2, None)]
+
+
+def wait_for(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.001)
+
+
+def begin(path: str) -> None:
+    Path(path).touch()
+    time.sleep(0.2)

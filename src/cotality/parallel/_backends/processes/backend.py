@@ -14,7 +14,7 @@ import os
 import selectors
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from time import monotonic
+from time import monotonic, sleep
 
 from cotality.parallel._backends.capture import wire
 from cotality.parallel._backends.capture.listening import listening
@@ -354,14 +354,15 @@ class ProcessBackend:
 
     def interrupt(self, ticket: int, failure: BaseException) -> None:
         for handle in self._handles:
-            current = handle.current
-            if current is not None and current[0][0] == ticket and handle not in self._kills:
-                handle.doom = failure
-                # Recalled first, so that it starts nothing more should it end the task just now.
-                now = monotonic()
-                handle.recall(now)
-                handle.terminate()
-                self._kills[handle] = now + GRACE_SECONDS
+            if handle.runs(ticket) and handle not in self._kills:
+                # Recalled first, so that it starts nothing more should it end the task just now; and looked at again
+                # when it must have seen that, or the next one could be killed for this one.
+                handle.recall(monotonic())
+                sleep(layout.SETTLE_SECONDS)
+                if handle.runs(ticket):
+                    handle.doom = failure
+                    handle.terminate()
+                    self._kills[handle] = monotonic() + GRACE_SECONDS
 
     def _bury(self, handle: Handle) -> None:
         """A worker has ended: keep what it finished, blame the task it was at, give the rest back."""

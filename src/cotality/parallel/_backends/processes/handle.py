@@ -323,6 +323,11 @@ class Handle:
         running = self._running()
         return None if running is None else (self.pending[running[0] - self._head], running[1])
 
+    def runs(self, ticket: int) -> bool:
+        """Whether it is this task that runs now."""
+        current = self.current
+        return current is not None and current[0][0] == ticket
+
     def _running(self) -> tuple[int, float] | None:
         words, times = self.board.words, self.board.times
         started, finished = words[STARTED], words[DONE] >> END_BITS
