@@ -20,6 +20,8 @@ DEADLINE_SECONDS = 20.0
 GONE_SECONDS = 5.0
 """How long after a program's end what it has started may live on."""
 MARKER = "COTALITY_FAULT_TEST"
+NOT_OF_PROGRAMS = "cotality-tests-"
+"""How the names of files in shared memory begin that tests, and not their programs, put there."""
 
 HEADER = """\
 import os, signal, sys, threading, time
@@ -242,7 +244,8 @@ def _mapped_shared_memory() -> set[str]:
 
 
 def _shared_memory() -> set[str]:
-    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+    found = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
+    return {name for name in found if not name.startswith(NOT_OF_PROGRAMS)}
 
 
 Start = Callable[..., Program]

@@ -17,7 +17,7 @@ import pytest
 from cotality.core.utils.process import Task, execute_tasks_in_parallel
 from cotality.parallel.errors import JournalError
 from cotality.workflow import Journal, Workflow, task
-from tests.faults.harness import Start
+from tests.faults.harness import NOT_OF_PROGRAMS, Start
 
 HERE = Path(__file__).parent
 
@@ -35,7 +35,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def memory() -> Iterator[Path]:
     """A folder whose files are synced at once: thousands are."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix=NOT_OF_PROGRAMS) as folder:
         yield Path(folder) / "lives"
 
 

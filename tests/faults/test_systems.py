@@ -24,6 +24,6 @@ def test_a_system_that_refuses_pidfds_has_processes(monkeypatch: pytest.MonkeyPa
 
 def test_a_system_without_forks_has_threads() -> None:
     forkless = "import os; del os.fork, os.register_at_fork; import cotality.parallel as parallel; "
-    code = forkless + "parallel.ThreadExecutor(1).submit(print, 7)"
+    code = forkless + "parallel.ThreadExecutor(1).submit(print, 7).result()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "7\n"
