@@ -9,6 +9,7 @@ import pickle
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -867,3 +868,34 @@ def test_a_summary_tells_failures_that_are_alike_once_and_messages_to_their_end(
     assert told.count("no room") == 1
     assert "and 29 more for the same reason" in told
     assert "here is the cure" in told
+
+
+class Large:
+    """What a run has given, and nobody may keep."""
+
+
+@task
+def large() -> Large:
+    return Large()
+
+
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize("where", ["serial", "threads", "processes", "mixed"])
+def test_results_go_with_their_run_and_not_when_garbage_is_collected(where: str, journal: bool, tmp_path: Path) -> None:
+    flow = Workflow("large", backend="processes" if where == "mixed" else where)  # type: ignore[arg-type]
+    kept = flow.add(large.options(backend="threads" if where == "mixed" else None)())
+    options: Any = {"journal": tmp_path / "run.db"} if journal else {}
+    for _ in range(2):
+        gc.collect()
+        gc.disable()
+        try:
+            run = flow.run(**options)
+            alive = weakref.ref(run[kept])
+            del run
+            # Threads may be on their way back.
+            until = time.monotonic() + 5
+            while alive() is not None and time.monotonic() < until:
+                time.sleep(0.001)
+            assert alive() is None
+        finally:
+            gc.enable()

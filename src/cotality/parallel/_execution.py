@@ -141,17 +141,18 @@ class Execution(Loop):
         self._max_workers = max_workers
         self._window = window
         self._event_loop = event_loop
-        self._coroutine_functions: dict[Callable[..., Any], bool] = {}
         self._opened: set[LaneName] = set()
         self._timeout = timeout
         self._remembered: FlowMemory | None = None
         self._deadline: float | None = None
         self._cancelled = False
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
+        # Nothing in here leads back to the run: its results go when it does, and not when the garbage is collected.
+        lane_of = partial(lane_for, default=self._default, known={})
         self.plan: GraphPlan = GraphPlan(
             nodes,
             kept=kept,
-            lane_of=self._lane_of,
+            lane_of=lane_of,
             failure=failure,
             durations=durations,
             delivery=delivery,
@@ -159,7 +160,7 @@ class Execution(Loop):
         )
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
-        super().__init__(identity, self.plan, [], GraphSurvey(self.plan, self._lane_of), audience)
+        super().__init__(identity, self.plan, [], GraphSurvey(self.plan, lane_of), audience)
         self._journal = journal_of(journal)
         self.plan.remember = self._remember
         if self._journal is not None:
@@ -181,9 +182,6 @@ class Execution(Loop):
         return memory
 
     # Where tasks run -------------------------------------------------------------------------------------------------
-
-    def _lane_of(self, task: Task[Any]) -> LaneName:
-        return lane_for(task, self._default, self._coroutine_functions)
 
     def _open_lanes(self) -> None:
         """Open the backends that tasks have come to name since the last time."""
@@ -311,6 +309,7 @@ class Execution(Loop):
         if self._audience is not None and self._audience.wants_each:
             self.plan.note_cancelled(cancelled)
         self.ended = self.ended or monotonic()
+        self.plan.memory = self.plan.remember = None
 
     # What came of it -------------------------------------------------------------------------------------------------
 

@@ -265,6 +265,8 @@ class FlowMemory(Remembering):
         cache.let_go(known.key)
 
     def close(self) -> None:
+        # It leads back here, and from here to all results: they would stay until the garbage is collected.
+        self._content.of_wire = None
         caches, self._caches = list(self._caches.values()), {}
         self._claimed.clear()
         for cache in caches:

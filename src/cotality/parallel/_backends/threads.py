@@ -297,6 +297,9 @@ class ThreadBackend:
         self._due.clear()
         for member in self._members:
             self._claim(member)
+        # Its own context leads back to it, and these to the results of the run.
+        self._members.clear()
+        self._belonging = None
         while self._idle:
             self._idle.popleft().parked.open()
 

@@ -45,7 +45,7 @@ class Content:
     """
 
     def __init__(self, of_wire: Callable[[Wire], bytes] | None = None) -> None:
-        self._of_wire = of_wire
+        self.of_wire = of_wire
         self._open: dict[int, int] = {}
         """The containers that are being looked at, by their ids, and how deep they are: one may hold itself."""
         self.bulk = Bulk()
@@ -92,9 +92,9 @@ class Content:
         return b"#" + digest(marshal.dumps((tag, len(tokens)), FORMAT), *tokens)
 
     def wire(self, value: Wire) -> bytes:
-        if self._of_wire is None:
+        if self.of_wire is None:
             raise NoStableContent("it is the output of a task that has not run")
-        return self._of_wire(value)
+        return self.of_wire(value)
 
     def raw(self, value: Any) -> bytes:
         return b"R" + type(value).__name__.encode() + self.bulk.digest(value)
