@@ -3,6 +3,7 @@
 Users of the library need none of it: ``cotality.workflow`` is made of it, and so could another front door be.
 """
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.checks import check_count, check_known, check_observers, check_seconds
 from cotality.parallel._data.hints import UNKNOWN, hints_of, result_hint
 from cotality.parallel._data.journal import journal_of
@@ -18,6 +19,7 @@ from cotality.parallel._scheduling.maps import is_expanding
 from cotality.parallel._scheduling.ranks import Durations
 
 __all__ = [
+    "ATOMS",
     "DEFAULTS",
     "UNKNOWN",
     "Durations",

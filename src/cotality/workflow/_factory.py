@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from cotality.parallel import Mapped, Reference, Task, TaskOptions
-from cotality.parallel.building import DEFAULTS, Options, Wire, alive, weave, wire_of
+from cotality.parallel.building import ATOMS, DEFAULTS, Options, Wire, alive, weave, wire_of
 from cotality.parallel.errors import ArgumentError, ReferenceMisuse
 from cotality.workflow._binder import Binder, Bound
 from cotality.workflow._hints import UNKNOWN, describe, fits, fits_fully, misfit
@@ -19,8 +19,6 @@ R = TypeVar("R", covariant=True)
 S = TypeVar("S")
 Q = ParamSpec("Q")
 
-_PLAIN = frozenset({int, float, bool, type(None), complex, str, bytes})
-"""Types whose values hold no references."""
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 
 
@@ -224,7 +222,7 @@ class TaskFactory(Generic[P, R]):
         """A task whose arguments may hold references: they become wires, whose types are checked."""
         wired: list[tuple[str | int, Any]] = []
         for name, value in arguments.items():
-            if type(value) not in _PLAIN:
+            if type(value) not in ATOMS:
                 template = self._woven(name, value)
                 if template is not value:
                     arguments[name] = template

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TypeAlias
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.task_errors import ReferenceMisuse
 
@@ -193,7 +194,7 @@ def fill(value: Any, lookup: Callable[[Wire], Any]) -> Any:
 
 # Walking ---------------------------------------------------------------------------------------------------------
 
-_ATOMS: Final = frozenset({int, float, bool, type(None), complex, str, bytes, bytearray})
+_BARREN: Final = ATOMS | {bytearray}
 
 
 def _holds_reference(value: Any) -> bool:
@@ -230,7 +231,7 @@ def _walk(value: Any) -> Iterator[Any]:
     while pending:
         node = pending.pop()
         kind = type(node)
-        if kind in _ATOMS:
+        if kind in _BARREN:
             continue
         yield node
         parts = _parts(node)
@@ -239,7 +240,7 @@ def _walk(value: Any) -> Iterator[Any]:
         seen.add(id(node))
         if kind is dict and any(type(key) is Reference for key in node):
             raise ReferenceMisuse("a reference can not be a key of a dict: its value is not known yet")
-        if not _ATOMS.issuperset(map(type, parts)):
+        if not _BARREN.issuperset(map(type, parts)):
             pending.extend(reversed(parts))
 
 

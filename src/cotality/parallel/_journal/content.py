@@ -20,10 +20,11 @@ from pickle import PickleBuffer
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.reference import Wire
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.bulk import Bulk
-from cotality.parallel._journal.outside import ATOMS, globals_of
+from cotality.parallel._journal.outside import globals_of
 
 FORMAT: Final = 0
 """Of marshal."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.content import FORMAT, Content, digest, named
-from cotality.parallel._journal.outside import ATOMS
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 

@@ -13,10 +13,9 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Final
 from uuid import UUID
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.names import LONGEST_CHAIN
 
-ATOMS: Final = frozenset({int, float, bool, type(None), complex, str, bytes})
-"""What marshal writes in one way only, in its format 0; by identity of the type, as subclasses carry more."""
 _ABSENT: Final = object()
 _PLAIN: Final = ATOMS | {Decimal, UUID, date, datetime, time, timedelta}
 _CONTAINERS: Final = frozenset({tuple, list, set, frozenset})

@@ -13,6 +13,7 @@ from hashlib import blake2b, sha256
 from time import time
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from cotality.parallel._data.buffers import keeping_apart
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
@@ -68,17 +69,7 @@ def dump(value: Any) -> Parts:
         Exception: it can not be pickled.
     """
     buffers: list[memoryview] = []
-
-    def keep_apart(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            raw = buffer.raw()
-        except BufferError:
-            return True
-        if raw.nbytes < APART_BYTES:
-            return True
-        buffers.append(raw)
-        return False
-
+    keep_apart = keeping_apart(buffers, APART_BYTES)
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=keep_apart)
     except Exception as plain:

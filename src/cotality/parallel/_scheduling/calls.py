@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from cotality.parallel._data.asking import ask
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
 from cotality.parallel._data.reference import VALUE, Reference, Wire
@@ -13,8 +14,6 @@ from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ReferenceMisuse
 from cotality.parallel._scheduling.graph import Graph
 from cotality.parallel._scheduling.lanes import Lane, Lanes
-
-_SMALL: Final = frozenset({int, float, bool, type(None), complex, str, bytes})
 
 
 class Calls:
@@ -71,7 +70,7 @@ class Calls:
 
     def learn(self, task: Task[Any], value: Any) -> None:
         """Take note of what a task has given."""
-        if type(value) not in _SMALL:
+        if type(value) not in ATOMS:
             self._bulky.add(id(task.callback_function))
 
     def _is_for_workers_only(self, ticket: int, lane: Lane) -> bool:

@@ -85,7 +85,9 @@ class Keeping:
         return node
 
     def _when_nameless(self, ticket: int) -> Callable[[ref[Node]], None]:
-        return lambda _: self._nameless.append(ticket)
+        # Of the queue alone: what is called would else hold this, which holds it, and all results with it.
+        nameless = self._nameless
+        return lambda _: nameless.append(ticket)
 
     def _is_used_up(self, need: Node) -> bool:
         """Whether something was made beside an item, and nothing that there is needs it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import Listening
-from cotality.parallel._backends.processes.codec import ATOMS
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.said import Record
 
 _formatter = logging.Formatter()

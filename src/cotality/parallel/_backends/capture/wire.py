@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from cotality.parallel._backends.processes.codec import ATOMS, dump_failure, load, load_failure
+from cotality.parallel._backends.processes.codec import dump_failure, load, load_failure
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.said import Entry, Record, Said
 
 WARNING = 30

@@ -13,6 +13,7 @@ from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
 from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans
+from cotality.parallel._backends.processes.opener import loaded
 from cotality.parallel._backends.processes.outbound import Outbound, Packed
 from cotality.parallel._backends.processes.sealed import SealedResult
 from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Planned
@@ -203,16 +204,8 @@ class Packing:
         if form == layout.PICKLED and sealed:
             return None, SealedResult(content)
         try:
-            if form == layout.PICKLED:
-                return None, load(content)
-            return None, lent[content].own() if store is None else store(content).open()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            failure = TransferError(
-                f"the task ran, but its result can not be loaded in the caller ({type(error).__name__})"
-            )
-            failure.__cause__ = error
+            return None, loaded(lambda: _read(form, content, lent, store))
+        except TransferError as failure:
             return failure, None
 
     def _refused(self, call: AnyCall, reason: BaseException, number: int) -> BaseException:
@@ -223,3 +216,9 @@ class Packing:
         if isinstance(reason, ImportError):
             error.add_note(CURE)
         return error
+
+
+def _read(form: int, content: Any, lent: Sequence[Lent], store: Callable[[int], Stored] | None) -> Any:
+    if form == layout.PICKLED:
+        return load(content)
+    return lent[content].own() if store is None else store(content).open()

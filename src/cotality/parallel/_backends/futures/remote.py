@@ -22,8 +22,9 @@ from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results
-from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function, rows_of
+from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
 from cotality.parallel._backends.processes.results import NoInput, Results, finished
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._version import __version__
 

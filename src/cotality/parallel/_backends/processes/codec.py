@@ -18,6 +18,7 @@ from types import FunctionType
 from typing import Any, TypeAlias
 
 from cotality.parallel._backends.processes import main_module
+from cotality.parallel._data.buffers import keeping_apart
 from cotality.parallel._data.names import LONGEST_CHAIN, depth_under_its_name, named
 from cotality.parallel._data.task_errors import RemoteError, RemoteTraceback
 from cotality.parallel._data.wording import message_of
@@ -25,9 +26,6 @@ from cotality.parallel._data.wording import message_of
 PROTOCOL = 5
 APART_BYTES = 64 * 1024
 """Buffers of at least this size are not copied into the pickle."""
-
-ATOMS: frozenset[type] = frozenset({int, float, bool, type(None), complex, str, bytes})
-"""Types that marshal writes at a third of pickle's cost; by identity of the type, as subclasses carry more."""
 
 Encoded: TypeAlias = tuple[bytes, list[memoryview]]
 """A pickle, and the buffers that are kept out of it."""
@@ -87,18 +85,7 @@ def _dump_with(dumps: Callable[..., bytes], value: object, apart: bool) -> Encod
     if not apart:
         return dumps(value, PROTOCOL), []
     buffers: list[memoryview] = []
-
-    def keep_apart(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            raw = buffer.raw()
-        except BufferError:
-            return True
-        if raw.nbytes < APART_BYTES:
-            return True
-        buffers.append(raw)
-        return False
-
-    return dumps(value, PROTOCOL, buffer_callback=keep_apart), buffers
+    return dumps(value, PROTOCOL, buffer_callback=keeping_apart(buffers, APART_BYTES)), buffers
 
 
 _MAIN = re.compile(b"__(?:mp_)?main__")

@@ -95,17 +95,26 @@ class Opener:
             raise _Failed(load_failure(bytes(data)))
         if sealed and not buffers:
             return SealedResult(bytes(data))
-        return _loaded(data, buffers)
+        try:
+            return loaded(lambda: load(data, buffers))
+        except TransferError as failure:
+            raise _Failed(failure) from None
 
 
-def _loaded(data: Any, buffers: list[memoryview]) -> Any:
+def loaded(read: Callable[[], Any]) -> Any:
+    """A result that a worker has made.
+
+    Parameters:
+        read: Loads it, and so runs the value's own code.
+
+    Raises:
+        TransferError: it can not be loaded here.
+    """
     try:
-        return load(data, buffers)
+        return read()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        failure = TransferError(
+        raise TransferError(
             f"the task ran, but its result can not be loaded in the caller ({type(error).__name__})"
-        )
-        failure.__cause__ = error
-        raise _Failed(failure) from None
+        ) from error

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
-from cotality.parallel._backends.processes.codec import ATOMS, Columns, by_column, dump, dump_function, dump_whole
+from cotality.parallel._backends.processes.codec import Columns, by_column, dump, dump_function, dump_whole
 from cotality.parallel._backends.processes.explain import culprit
 from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans
 from cotality.parallel._backends.processes.main_module import UnguardedScript
 from cotality.parallel._backends.processes.sealed import SealedResult
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
 from cotality.parallel._data.task import Call
 from cotality.parallel._data.task_errors import TransferError

@@ -36,7 +36,7 @@ from cotality.parallel._backends.processes.board import (
     Board,
 )
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
-from cotality.parallel._backends.processes.codec import ATOMS, call_of_row, dump_failure, load, load_function, rows_of
+from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
 from cotality.parallel._backends.processes.kinds import (
     BATCH,
     BROKEN,
@@ -53,6 +53,7 @@ from cotality.parallel._backends.processes.kinds import (
 )
 from cotality.parallel._backends.processes.results import NoInput, Results, Unloadable, finished
 from cotality.parallel._backends.processes.voice import Voice
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.place import become_worker
 from cotality.parallel._data.task_errors import TransferError
 
