@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cotality.parallel._backends.processes.pool import default_pool
-from tests.faults.harness import Run
+from tests.faults.harness import Program, Run
 
 BOTH = pytest.mark.parametrize("backend", ["threads", "processes"])
 
@@ -123,13 +125,20 @@ def _foreign_python() -> list[str]:
     return ["/usr/bin/python3.11"]
 
 
+@pytest.fixture
+def for_all() -> Iterator[Path]:
+    """A folder that other users may use. Those of pytest are closed to them again whenever another pytest starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 @pytest.mark.parametrize("more", [0, 1, 2, 3])
-def test_threads_and_processes_run_out(run: Run, tmp_path: Path, backend: str, more: int) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(folder, 0o777)
+def test_threads_and_processes_run_out(for_all: Path, backend: str, more: int) -> None:
     source = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    run(
+    program = Program(
+        for_all,
         f"""
         import resource
 
@@ -153,6 +162,10 @@ def test_threads_and_processes_run_out(run: Run, tmp_path: Path, backend: str, m
         user=54000 + (16 * os.getpid() + 4 * more + len(backend)) % 9000,
         environment={"PYTHONPATH": os.pathsep.join([f"{source}/src", *filter(os.path.isdir, sys.path)])},
     )
+    try:
+        program.finish()
+    finally:
+        program.kill()
 
 
 @pytest.mark.parametrize("what", ["argument", "result", "everything"])
