@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from inspect import iscoroutinefunction
 from sys import is_finalizing
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
+from cotality.parallel._account import Account
 from cotality.parallel._backends.choose import choose_pool, run_where
 from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.journal import JournalOption, journal_of
-from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.memory import ASK_SECONDS, Memory
 from cotality.parallel._data.messages import Backend, Ending, Pool
 from cotality.parallel._data.ordering import Node
 from cotality.parallel._data.outcome import Outcome
-from cotality.parallel._data.row import EarlierAttempt, Row
 from cotality.parallel._data.task import Task
-from cotality.parallel._data.task_errors import RunCancelled, RunError, RunTimeout, UnknownTask
+from cotality.parallel._data.task_errors import RunCancelled, RunError, RunTimeout
 from cotality.parallel._loop import Feed, Loop
 from cotality.parallel._observers.attend import attend, new_identity
 from cotality.parallel._observers.audience import Audience
 from cotality.parallel._scheduling.delivery import Delivery
-from cotality.parallel._scheduling.expansion import NOT_BEGUN
-from cotality.parallel._scheduling.graph import is_counted
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.graph_survey import GraphSurvey
 from cotality.parallel._scheduling.lanes import LaneName
-from cotality.parallel._scheduling.maps import is_stand_in
-from cotality.parallel._scheduling.needs import all_needs
 from cotality.parallel._scheduling.ranks import Durations
-from cotality.parallel._scheduling.records import DROPPED, NEVER, PENDING, SUCCEEDED
-from cotality.parallel._scheduling.survey import name_of_lane
 
 if TYPE_CHECKING:
     import asyncio
@@ -161,6 +152,7 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, lane_of), audience)
+        self.account = Account(self.plan)
         self._journal = journal_of(journal)
         self.plan.remember = self._remember
         if self._journal is not None:
@@ -311,113 +303,9 @@ class Execution(Loop):
         self.ended = self.ended or monotonic()
         self.plan.memory = self.plan.remember = None
 
-    # What came of it -------------------------------------------------------------------------------------------------
-
-    def ticket_of(self, node: Node) -> int:
-        """The number of a task or map in this run.
-
-        Raises:
-            UnknownTask: it has no part in it.
-        """
-        try:
-            return self.plan.graph.tickets[node]
-        except KeyError:
-            raise UnknownTask(f"{node.name} is not part of this run") from None
-
-    def outcome(self, ticket: int) -> Outcome[Any]:
-        """What a task came to."""
-        graph = self.plan.graph
-        return graph.records.outcome(ticket, graph.nodes[ticket], graph.value_of(ticket))
-
-    def item_outcomes(self, mapped: Mapped[Any]) -> list[Outcome[Any]]:
-        """What the items of a map came to."""
-        graph = self.plan.graph
-        ticket = self.ticket_of(mapped)
-        expansion = self.plan.maps.by_ticket.get(ticket)
-        if expansion is None:
-            return []
-        values = graph.value_of(ticket) if graph.values.get(ticket) else [DROPPED] * len(expansion.items)
-        return [
-            graph.records.outcome(item, graph.nodes[item], value)
-            for item, value in zip(expansion.items, values, strict=False)
-            if item != NOT_BEGUN
-        ]
-
-    def rows(self) -> Iterator[Row]:
-        """What is known of each task that has ended, as plain data."""
-        graph, records = self.plan.graph, self.plan.records
-        needs = all_needs(graph, self.plan.maps)
-        for ticket, node in enumerate(graph.nodes):
-            if records.state[ticket] == PENDING or not is_counted(node):
-                continue
-            outcome = records.outcome(ticket, node, DROPPED)
-            times = (records.ready[ticket], records.began[ticket], records.ended[ticket])
-            ready, start, end = (None if at == NEVER else at - self.began for at in times)
-            facts = (outcome.attempts, outcome.worker, ready, start, end, outcome.reason, outcome.first_cause)
-            yield Row(
-                ticket,
-                outcome.name,
-                outcome.state,
-                *facts,
-                graph.inputs_of(ticket),
-                needs[ticket],
-                outcome.place,
-                self._earlier(ticket),
-            )
-
-    def _earlier(self, ticket: int) -> tuple[EarlierAttempt, ...]:
-        """The attempts of a task before its last one."""
-        records, began = self.plan.records, self.began
-        return tuple(
-            replace(each, start=each.start - began, end=each.end - began)
-            for each in records.earlier.get(ticket, ())
-            # A run that is over before the next attempt has begun leaves this one as the last.
-            if each.start != records.began[ticket]
-        )
-
-    def joints(self) -> dict[int, tuple[int, ...]]:
-        """What is no task and only joins some, maps and gatherings, with the tickets of what it needed."""
-        graph = self.plan.graph
-        needs = all_needs(graph, self.plan.maps)
-        return {ticket: needs[ticket] for ticket, node in enumerate(graph.nodes) if not is_counted(node)}
-
-    def backends(self) -> list[str]:
-        """The names of the backends that its tasks named."""
-        return [name_of_lane(name) for name in self.plan.lanes]
-
-    def write_failures(self, path: str | os.PathLike[str], secret: bytes | None) -> int:
-        """Write the tasks that have failed, as far as there is a task that could be run again; tells how many."""
-        from cotality.parallel._journal.letters import write_failures
-
-        nodes = [self.plan.graph.nodes[ticket] for ticket in self.plan.failed]
-        tasks = [node for node in nodes if type(node) is Task and not is_stand_in(node)]
-        write_failures(path, tasks, secret)
-        return len(tasks)
-
-    def counts(self) -> dict[str, int]:
-        """How many tasks ended in which state."""
-        return self.plan.graph.counts()
-
-    def has_ended(self, ticket: int) -> bool:
-        """Whether a task has come to its end."""
-        return self.plan.records.state[ticket] != PENDING
-
-    def value(self, ticket: int) -> Any:
-        """What a task has given.
-
-        Raises:
-            KeyError: its result was not kept.
-        """
-        graph = self.plan.graph
-        return graph.value_of(ticket) if ticket in graph.values else graph.values[ticket]
-
     def resumed(self) -> dict[str, int]:
         """How many tasks did not have to run, by name."""
         return {} if self._remembered is None else dict(self._remembered.resumed)
-
-    def has_succeeded(self, ticket: int) -> bool:
-        """Whether a task has given a result."""
-        return self.plan.records.state[ticket] == SUCCEEDED
 
 
 def lane_for(task: Task[Any], default: LaneName, known: dict[Callable[..., Any], bool] | None = None) -> LaneName:

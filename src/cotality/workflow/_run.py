@@ -37,6 +37,7 @@ class Run:
 
     def __init__(self, execution: Execution, workflow: str, *, fail_fast: bool) -> None:
         self._execution = execution
+        self._account = execution.account
         self._fail_fast = fail_fast
         self.id: str = execution.identity.id
         self.workflow = workflow
@@ -58,14 +59,13 @@ class Run:
             UnknownTask: it has no part in this run.
             RuntimeError: it has not ended yet.
         """
-        execution = self._execution
-        ticket = execution.ticket_of(_node(node))
-        if not execution.has_ended(ticket):
+        ticket = self._account.ticket_of(_node(node))
+        if not self._account.has_ended(ticket):
             raise RuntimeError(f"{node.name} has not ended yet: its result can be read when it has")
-        if not execution.has_succeeded(ticket):
-            raise execution.outcome(ticket).error or RuntimeError(f"{node.name} has no result")
+        if not self._account.has_succeeded(ticket):
+            raise self._account.outcome(ticket).error or RuntimeError(f"{node.name} has no result")
         try:
-            return execution.value(ticket)
+            return self._account.value(ticket)
         except KeyError:
             raise ResultNotKept(
                 f"the result of {node.name} was not kept: flow.add(…) it, to be able to read it after the run"
@@ -85,10 +85,10 @@ class Run:
             UnknownTask: it has no part in this run.
             RuntimeError: it has not ended yet.
         """
-        ticket = self._execution.ticket_of(_node(node))
-        if not self._execution.has_ended(ticket):
+        ticket = self._account.ticket_of(_node(node))
+        if not self._account.has_ended(ticket):
             raise RuntimeError(f"{node.name} has not ended yet")
-        return self._execution.outcome(ticket)
+        return self._account.outcome(ticket)
 
     def outcomes(self, mapped: Mapped[R]) -> list[Outcome[R]]:
         """What each item of a map came to, in their order.
@@ -102,15 +102,14 @@ class Run:
         """
         if not isinstance(mapped, Mapped):
             raise TypeError(f"outcomes is about a map, not {type(mapped).__name__}: use run.outcome(task) for a task")
-        return self._execution.item_outcomes(mapped)
+        return self._account.item_outcomes(mapped)
 
     # How it went -----------------------------------------------------------------------------------------------------
 
     @property
     def failures(self) -> list[Outcome[Any]]:
         """The tasks that failed for good, in the order in which they did; skipped ones are not among them."""
-        execution = self._execution
-        return [execution.outcome(ticket) for ticket in execution.plan.failed]
+        return [self._account.outcome(ticket) for ticket in self._execution.plan.failed]
 
     def save_failures(self, path: str | os.PathLike[str], *, secret: bytes | None = None) -> int:
         """Write the tasks that failed as a file, with their arguments and the tasks whose results they take, so that
@@ -127,7 +126,7 @@ class Run:
             Exception: an argument can not be pickled.
             JournalError: the file can not be written.
         """
-        return self._execution.write_failures(path, secret)
+        return self._account.write_failures(path, secret)
 
     @property
     def error(self) -> BaseException | None:
@@ -147,7 +146,7 @@ class Run:
     @property
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state; those that have not ended count as ``"pending"``."""
-        return self._execution.counts()
+        return self._account.counts()
 
     @property
     def resumed(self) -> dict[str, int]:
@@ -178,7 +177,7 @@ class Run:
         if isinstance(error, RunError):
             error.run = self
             raise error
-        failed = [self._execution.outcome(ticket).error for ticket in self._execution.plan.failures]
+        failed = [self._account.outcome(ticket).error for ticket in self._execution.plan.failures]
         errors = [error for error in failed if error is not None]
         if not errors:
             return
@@ -214,7 +213,8 @@ class Run:
             >>> [(event["task"], event["state"]) for event in flow.run().events()]
             [('half', 'succeeded')]
         """
-        return [{"run": self.id, "workflow": self.workflow, **row.facts()} for row in self._execution.rows()]
+        rows = self._account.rows(self._execution.began)
+        return [{"run": self.id, "workflow": self.workflow, **row.facts()} for row in rows]
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write a trace that https://ui.perfetto.dev and ``chrome://tracing`` open: a row for each worker, with arrows
@@ -229,7 +229,7 @@ class Run:
         import json
 
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(trace_of(f"{self.workflow} {self.id}", self._execution.rows()), file)
+            json.dump(trace_of(f"{self.workflow} {self.id}", self._account.rows(self._execution.began)), file)
 
     def record(self) -> RunRecord:
         """All that is known of the run as plain data, without arguments and results: what a report is made of.

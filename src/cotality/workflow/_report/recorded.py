@@ -25,9 +25,9 @@ _FRAME = re.compile(r'^\s*File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
 def record_of(execution: Execution) -> RunRecord:
     """What is known of a run that is over."""
     plan, identity = execution.plan, execution.identity
-    rows = list(execution.rows())
-    failed = [execution.outcome(ticket) for ticket in plan.failed]
-    skipped = [execution.outcome(row.index).error for row in rows if row.state == "skipped"]
+    rows = list(execution.account.rows(execution.began))
+    failed = [execution.account.outcome(ticket) for ticket in plan.failed]
+    skipped = [execution.account.outcome(row.index).error for row in rows if row.state == "skipped"]
     return RunRecord(
         run=identity.id,
         workflow=identity.workflow or "",
@@ -35,9 +35,9 @@ def record_of(execution: Execution) -> RunRecord:
         error="" if plan.failure is None else f"{type(plan.failure).__name__}: {message_of(plan.failure):.500}",
         began_at=execution.began_at,
         duration=(execution.ended or execution.began) - execution.began,
-        counts=execution.counts(),
+        counts=execution.account.counts(),
         rows=rows,
-        joints=execution.joints(),
+        joints=execution.account.joints(),
         causes=causes_of(failed, skipped),
         memory={"this process": peak_memory(os.getpid()), **execution.memory},
         environment=_environment(execution),
@@ -46,7 +46,7 @@ def record_of(execution: Execution) -> RunRecord:
 
 def _environment(execution: Execution) -> dict[str, str]:
     return {
-        "Backends": ", ".join(execution.backends()) or "none",
+        "Backends": ", ".join(execution.account.backends()) or "none",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "System": platform.platform(),
         "Processors": str(usable_cpus()),
