@@ -152,7 +152,7 @@ class Execution(Loop):
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, lane_of), audience)
-        self.account = Account(self.plan)
+        self.account: Account = Account(self.plan)
         self._journal = journal_of(journal)
         self.plan.remember = self._remember
         if self._journal is not None:
