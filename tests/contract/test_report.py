@@ -174,4 +174,5 @@ def test_what_was_waited_for_has_no_circle_whatever_was_mapped() -> None:
     assert 0 < path.seconds <= record.duration
     starts = [row.start for row in path.rows]
     assert starts == sorted(starts)
-    assert path.rows[0].task == "numbers_to"
+    # Which of those that wait for nothing took longer is chance.
+    assert path.rows[0].task in ("numbers_to", "give")
