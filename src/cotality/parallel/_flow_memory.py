@@ -15,7 +15,7 @@ from cotality.parallel._data.task import Task, is_gathering, task_of
 from cotality.parallel._data.task_errors import JournalError, NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
-from cotality.parallel._journal.keys import Arguments, Kind, call_of, key_of
+from cotality.parallel._journal.keys import Kind
 from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
 from cotality.parallel._memory import JOURNAL, Known, Remembering, arguments_of
 from cotality.parallel._observers.log import warn
@@ -68,9 +68,7 @@ class FlowMemory(Remembering):
         """
         task: Task[Any] = self._graph.nodes[ticket]
         options = task.options
-        if self._journal is None and options.cache is None:
-            return None
-        if not options.journal and options.cache is None:
+        if options.cache is None and (self._journal is None or not options.journal):
             return None
         kind = self._keys.kind_of(task)
         try:
@@ -78,14 +76,14 @@ class FlowMemory(Remembering):
         except _Unfindable as error:
             self._tell_unfindable(task, error)
             return None
-        content = key_of(kind.function, arguments)
+        content = kind.key_of(arguments)
         # One that another run makes is asked for more than once.
         found = None if ticket in self._known else self._find(ticket, task, kind, arguments, content)
         if found is not None and self._journal is not None:
             return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
         if options.cache is None:
             return None
-        return self._ask_cache(ticket, task, Known(content, self._call(ticket, task, kind, arguments), kind))
+        return self._ask_cache(ticket, task, (content, self._call(ticket, task, kind, arguments), kind))
 
     def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
         self._facts[ticket] = found[1]
@@ -107,16 +105,16 @@ class FlowMemory(Remembering):
                     arguments = self._arguments_of(ticket, task)
                 finally:
                     self._as_calls = False
-            call = self._calls[ticket] = call_of(kind.function, arguments)
+            call = self._calls[ticket] = kind.call_of(arguments)
         return call
 
     def _arguments_of(self, ticket: int, task: Task[Any]) -> bytes:
         if not task.wired:
-            return arguments_of(self._keys, task)
+            return arguments_of(self._keys, task, task.positional, task.arguments)
         if task.options.key is not None:
             call = self._graph.call_of(ticket)
-            return arguments_of(self._keys, task, (call.positional, call.arguments))
-        return self._keys.arguments_of(task, _templates_of(task))
+            return arguments_of(self._keys, task, call.positional, call.arguments)
+        return self._keys.wired_of(task, self._token_of_wire)
 
     def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
         if task.name not in self._unfindable:
@@ -136,9 +134,9 @@ class FlowMemory(Remembering):
 
     def _token_of_wire(self, wire: Wire) -> bytes:
         ticket = self._graph.tickets[wire.task]
-        found = self._of_outcome(ticket) if wire.kind == OUTCOME else self._of_value(ticket)
         # A stamp or a call is as long as any other.
-        return b"@" + wire.kind[:1].encode() + found + (self._content.token(wire.path) if wire.path else b"")
+        found = b"@" + self._of_value(ticket) if wire.kind != OUTCOME else b"?" + self._of_outcome(ticket)
+        return found + self._content.token(wire.path) if wire.path else found
 
     def _of_value(self, ticket: int) -> bytes:
         facts = self._facts.get(ticket)
@@ -156,7 +154,7 @@ class FlowMemory(Remembering):
             return found if self._as_calls else self._stamps.setdefault(ticket, found)
         node = self._graph.nodes[ticket]
         if is_gathering(node):
-            return digest(*map(self._content.token, _templates_of(node)[0]))
+            return digest(self._keys.wired_of(node, self._token_of_wire))
         if self._as_calls:
             return digest(node.name.encode())
         try:
@@ -201,7 +199,7 @@ class FlowMemory(Remembering):
             # It was sent along behind the one whose result it takes, which is known only now.
             try:
                 kind, arguments = self._keys.kind_of(task), self._arguments_of(ticket, task)
-                self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
+                self._find(ticket, task, kind, arguments, kind.key_of(arguments))
             except Exception as error:
                 warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
         if ticket not in self._known and ticket not in self._claimed:
@@ -216,7 +214,7 @@ class FlowMemory(Remembering):
                 if ticket in self._claimed:
                     self._let_go(ticket)
                 return
-        facts = self._keep(ticket, task, value)
+        facts = self._keep(ticket, value)
         if ticket in self._claimed:
             kept = self._keep_in_cache(*self._claimed.pop(ticket), value)
             # The next run with this journal will find the result there first.
@@ -228,29 +226,31 @@ class FlowMemory(Remembering):
 
     def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
         given: Any = task.options.cache
+        key, _, kind = known
         cache = self._caches.get(id(given))
         if cache is None:
             cache = self._caches[id(given)] = given.open()
         expires = given.expires if task.options.expires is None else task.options.expires
         try:
-            found = cache.find(known.key, expires)
+            found = cache.find(key, expires)
         except JournalError as error:
             # That is no reason to fail: it is made here.
-            warn("journal.not_kept", f"the cache can not be used, so it runs: {error}", task=known.kind.name)
+            warn("journal.not_kept", f"the cache can not be used, so it runs: {error}", task=kind.name)
             found = None
         if found is None:
             self._claimed[ticket] = (cache, known)
             return None
         if found is ELSEWHERE:
             return found
-        return self._found(ticket, task, known.kind, (known.key, found.facts), found, CACHE)
+        return self._found(ticket, task, kind, (key, found.facts), found, CACHE)
 
     def _keep_in_cache(self, cache: Any, known: Known, value: Any) -> bytes | None:
+        key, call, kind = known
         try:
-            facts: bytes | None = cache.keep(known.key, known.call, known.kind.function, value)
+            facts: bytes | None = cache.keep(key, call, kind.function, value)
         except JournalError as error:
             # There is the result; that others have to make it again is no reason to lose it.
-            warn("journal.not_kept", f"the cache can not be written: {error}", task=known.kind.name)
+            warn("journal.not_kept", f"the cache can not be written: {error}", task=kind.name)
             return None
         return facts
 
@@ -261,8 +261,8 @@ class FlowMemory(Remembering):
             self._let_go(ticket)
 
     def _let_go(self, ticket: int) -> None:
-        cache, known = self._claimed.pop(ticket)
-        cache.let_go(known.key)
+        cache, (key, _, _) = self._claimed.pop(ticket)
+        cache.let_go(key)
 
     def close(self) -> None:
         # It leads back here, and from here to all results: they would stay until the garbage is collected.
@@ -272,14 +272,3 @@ class FlowMemory(Remembering):
         for cache in caches:
             cache.close()
         super().close()
-
-
-def _templates_of(task: Task[Any]) -> Arguments:
-    """The arguments of a task, with wires in the place of what holds references."""
-    positional, keywords = list(task.positional), dict(task.arguments)
-    for place, template in task.wiring():
-        if isinstance(place, int):
-            positional[place] = template
-        else:
-            keywords[place] = template
-    return tuple(positional), keywords

@@ -3,9 +3,9 @@ beyond that is in ``_flow_memory``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.messages import Ending, Planned
@@ -14,7 +14,7 @@ from cotality.parallel._data.task import Task, task_of
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import Content
 from cotality.parallel._journal.journal import OpenJournal
-from cotality.parallel._journal.keys import Arguments, Keys, Kind, again, call_of, key_of
+from cotality.parallel._journal.keys import Keys, Kind, again
 from cotality.parallel._journal.reasons import Reasons
 from cotality.parallel._journal.values import CALL, Found, load
 from cotality.parallel._observers.log import warn
@@ -23,12 +23,8 @@ JOURNAL = "journal"
 """What stands for the worker of a task that did not have to run."""
 
 
-class Known(NamedTuple):
-    """A task as the journal knows it."""
-
-    key: bytes
-    call: bytes
-    kind: Kind
+Known: TypeAlias = tuple[bytes, bytes, Kind]
+"""A task as the journal knows it: its key, its call and its kind."""
 
 
 class Remembering:
@@ -98,20 +94,20 @@ class Remembering:
         facts = journal.find(key, task.options.expires)
         if facts is not None:
             return key, facts
-        self._known[ticket] = known = Known(key, self._call(ticket, task, kind, arguments), kind)
-        reason = None if self._reasons is None else self._reasons.of(key, known.call, kind.function)
-        if reason is not None:
-            warn("journal.runs_again", reason, task=kind.name)
+        call = self._call(ticket, task, kind, arguments)
+        self._known[ticket] = key, call, kind
+        if self._reasons is not None:
+            reason = self._reasons.of(key, call, kind.function)
+            if reason is not None:
+                warn("journal.runs_again", reason, task=kind.name)
         return None
 
     def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
-        return call_of(kind.function, arguments)
+        return kind.call_of(arguments)
 
-    def _keep(self, ticket: int, task: Task[Any], value: Any) -> bytes | None:
+    def _keep(self, ticket: int, value: Any) -> bytes | None:
         known = self._known.pop(ticket, None)
-        if known is None or self._journal is None:
-            return None
-        return self._journal.keep(known.key, known.call, known.kind.function, known.kind.name, value)
+        return None if known is None or self._journal is None else self._journal.keep(*known, value)
 
 
 class FlatMemory(Remembering):
@@ -130,8 +126,8 @@ class FlatMemory(Remembering):
                 missing.append(planned)
                 continue
             try:
-                kind, arguments = keys.kind_of(task), arguments_of(keys, task)
-                known = self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
+                kind, arguments = keys.kind_of(task), arguments_of(keys, task, task.positional, task.arguments)
+                known = self._find(ticket, task, kind, arguments, kind.key_of(arguments))
             except Exception as error:
                 now = monotonic()
                 ends.append((planned, error, None, now, now, JOURNAL))
@@ -158,7 +154,7 @@ class FlatMemory(Remembering):
                 # Damaged, or its class has changed: it runs again.
                 why = "it is damaged" if isinstance(error, KeyError) else f"{type(error).__name__} was raised"
                 warn("journal.damaged", f"its result can not be read, so it runs again: {why}", task=kind.name)
-                self._known[planned[0]] = Known(key, facts[CALL], kind)
+                self._known[planned[0]] = key, facts[CALL], kind
                 missing.append(planned)
             else:
                 kind.resumed += 1
@@ -168,17 +164,16 @@ class FlatMemory(Remembering):
         return ends
 
     def record(self, endings: Sequence[Ending], now: float) -> None:
-        for (ticket, call), failure, value, _started, _ended, _worker in endings:
+        for (ticket, _), failure, value, _started, _ended, _worker in endings:
             if failure is None:
-                self._keep(ticket, task_of(call), value)
+                self._keep(ticket, value)
         if self._journal is not None:
             self._journal.write_when_due(now)
 
 
-def arguments_of(keys: Keys, task: Task[Any], arguments: Arguments | None = None) -> bytes:
-    """What stands for the arguments of a task, or for what its ``key=`` makes of them."""
-    if arguments is None:
-        arguments = (task.positional, task.arguments)
-    if task.options.key is not None:
-        arguments = ((task.options.key(*arguments[0], **arguments[1]),), {})
-    return keys.arguments_of(task, arguments)
+def arguments_of(keys: Keys, task: Task[Any], positional: tuple[Any, ...], keywords: Mapping[str, Any]) -> bytes:
+    """What stands for these arguments of a task, or for what its ``key=`` makes of them."""
+    key = task.options.key
+    if key is not None:
+        positional, keywords = (key(*positional, **keywords),), {}
+    return keys.arguments_of(task, positional, keywords)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel._data.atoms import ATOMS
+from cotality.parallel._data.reference import Wire
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.content import FORMAT, Content, digest, named
 
-Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+Taken: TypeAlias = tuple[str | int, bytes]
+"""Which argument a task takes from others, and the token of what that is."""
 
 
 class Function(NamedTuple):
@@ -41,7 +43,7 @@ class Kind:
         held: What is kept for as long as this is, so that nothing else has the same id.
     """
 
-    __slots__ = ("_held", "function", "name", "resumed")
+    __slots__ = ("_call", "_held", "_key", "function", "name", "resumed")
 
     def __init__(self, function: Function, name: str, held: Any) -> None:
         self.function = function
@@ -49,6 +51,21 @@ class Kind:
         self.resumed = 0
         """How many of them did not have to run."""
         self._held = held
+        # To go on from there costs half of what it costs to begin anew.
+        self._key = blake2b(function.digest, digest_size=16)
+        self._call = blake2b(function.name.encode() + b"\0", digest_size=8)
+
+    def key_of(self, arguments: bytes) -> bytes:
+        """The key of a call."""
+        key = self._key.copy()
+        key.update(arguments)
+        return key.digest()
+
+    def call_of(self, arguments: bytes) -> bytes:
+        """What the user would call the same call."""
+        call = self._call.copy()
+        call.update(arguments)
+        return call.digest()
 
 
 class Keys:
@@ -93,39 +110,62 @@ class Keys:
                 "journal=False"
             ) from None
 
-    def arguments_of(self, task: Task[Any], arguments: Arguments) -> bytes:
+    def arguments_of(
+        self, task: Task[Any], positional: tuple[Any, ...], keywords: Mapping[str, Any], taken: tuple[Taken, ...] = ()
+    ) -> bytes:
         """What stands for the arguments of a task.
+
+        Parameters:
+            task: The task.
+            positional: Its positional arguments, with None for what it takes from others.
+            keywords: Its keyword arguments, likewise.
+            taken: The tokens of what it takes from others.
 
         Raises:
             NoStableContent: one of them can not be recognised again; names it.
         """
-        positional, keywords = arguments
-        if ATOMS.issuperset(map(type, keywords.values())) and ATOMS.issuperset(map(type, positional)):
+        plain = ATOMS.issuperset(map(type, keywords.values()))
+        if plain and (not positional or ATOMS.issuperset(map(type, positional))):
             # Most are like that.
-            items = sorted(keywords.items()) if len(keywords) > 1 else list(keywords.items())
-            return marshal.dumps((positional, items), FORMAT)
+            items = list(keywords.items())
+            if len(items) > 1:
+                items.sort()
+            return marshal.dumps((positional, items, *taken), FORMAT)
         places: list[tuple[str | int, Any]] = [*enumerate(positional), *sorted(keywords.items())]
-        return b"".join([self._token(task, place, value) for place, value in places])
+        tokens = [marshal.dumps(place, FORMAT) + self.token(task, place, value) for place, value in places]
+        return b"".join(tokens) + marshal.dumps(taken, FORMAT)
 
-    def _token(self, task: Task[Any], place: str | int, value: Any) -> bytes:
+    def wired_of(self, task: Task[Any], of_wire: Callable[[Wire], bytes]) -> bytes:
+        """The same for a task that takes something from others.
+
+        Parameters:
+            task: The task.
+            of_wire: The token of what a wire will carry.
+
+        Raises:
+            NoStableContent: one of them can not be recognised again; names it.
+        """
+        positional, keywords = task.positional, dict(task.arguments)
+        taken: list[Taken] = []
+        for place, template in task.wiring():
+            taken.append((place, of_wire(template) if type(template) is Wire else self.token(task, place, template)))
+            if isinstance(place, str):
+                keywords[place] = None
+            else:
+                positional = (*positional[:place], None, *positional[place + 1 :])
+        if len(taken) > 1:
+            taken.sort(key=lambda each: str(each[0]))
+        return self.arguments_of(task, positional, keywords, tuple(taken))
+
+    def token(self, task: Task[Any], place: str | int, value: Any) -> bytes:
         try:
-            return marshal.dumps(place, FORMAT) + self._content.token(value)
+            return self._content.token(value)
         except NoStableContent as error:
             what = repr(place) if isinstance(place, str) else f"{place + 1}"
             raise NoStableContent(
                 f"argument {what} of {task.name} can not be recognised again: {error}; give the task a key=, or "
                 "journal=False"
             ) from None
-
-
-def key_of(function: Function, arguments: bytes) -> bytes:
-    """The key of a call."""
-    return blake2b(function.digest + arguments, digest_size=16).digest()
-
-
-def call_of(function: Function, arguments: bytes) -> bytes:
-    """What the user would call the same call."""
-    return blake2b(function.name.encode() + b"\0" + arguments, digest_size=8).digest()
 
 
 def again(key: bytes, number: int) -> bytes:

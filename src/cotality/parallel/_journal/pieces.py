@@ -17,7 +17,7 @@ from cotality.parallel._data.journal import JournalStore
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.owners import lives, mark_of
-from cotality.parallel._journal.values import INLINE_BYTES, Entry, Found, Keeper, Row, Stamps
+from cotality.parallel._journal.values import INLINE_BYTES, Facts, Found, Keeper, Row, Stamps, facts_of
 
 _LOCK: Final = "lock"
 _SEGMENT: Final = "segment-"
@@ -98,7 +98,7 @@ class PieceStore(Keeper):
         rows, functions, data = marshal.loads(body)
         numbers = [self.number_of(Function(*function)) for function in functions]
         for key, facts, function, piece, start, size in rows:
-            self._index[key] = Entry.of(key, facts)._replace(function=numbers[function]).facts
+            self._index[key] = facts_of(*Facts.of(facts)._replace(function=numbers[function]))
             self._where[key] = _Place(piece or name, start, size)
 
     # What a run asks -------------------------------------------------------------------------------------------------
@@ -152,15 +152,15 @@ class PieceStore(Keeper):
         known: list[tuple[bytes, bytes, int, str, int, int]] = []
         inline = bytearray()
         with self._told():
-            for entry, parts in rows:
+            for key, facts, function, _at, size, parts in rows:
                 data = b"".join(parts)
                 piece, start = "", len(inline)
-                if len(data) > INLINE_BYTES:
-                    piece, start = f"result-{entry.key.hex()}-{os.urandom(4).hex()}", 0
+                if size > INLINE_BYTES:
+                    piece, start = f"result-{key.hex()}-{os.urandom(4).hex()}", 0
                     self._place.write(piece, data)
                 else:
                     inline += data
-                known.append((entry.key, entry.facts, entry.function, piece, start, len(data)))
+                known.append((key, facts, function, piece, start, size))
             functions = [tuple(function) for function in self._functions]
             body = marshal.dumps((known, functions, bytes(inline)), 0)
             self._place.write(name, _HEAD + self.stamps.of(_HEAD, 0.0, (body,)) + body)

@@ -13,6 +13,7 @@ from hashlib import blake2b, sha256
 from time import time
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.buffers import keeping_apart
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task_errors import JournalError
@@ -31,35 +32,33 @@ STAMP, CALL, AT = slice(0, 16), slice(16, 24), slice(24, 32)
 
 Parts: TypeAlias = Sequence[bytes | memoryview]
 Found: TypeAlias = tuple[bytes, bytes]
-"""The key of a result that is there, and the facts of its entry."""
+"""The key of a result that is there, and its facts, as the index of its keeper has them."""
 
 
-class Entry(NamedTuple):
+class Facts(NamedTuple):
     """What the index knows of a result.
 
     Parameters:
-        key: Its task's key.
         stamp: What its bytes are compared with; other tasks that take it have it in their keys.
         call: See :mod:`keys`.
         at: When it was kept, in seconds since the epoch.
         function: The number of its function.
     """
 
-    key: bytes
     stamp: bytes
     call: bytes
     at: float
     function: int
 
-    @property
-    def facts(self) -> bytes:
-        """All but the key, as it stands in the index: there may be a million, and bytes are the least they can be."""
-        return _FACTS.pack(self.stamp, self.call, self.at, self.function)
-
     @classmethod
-    def of(cls, key: bytes, facts: bytes) -> Entry:
-        """The entry of a key."""
-        return cls(key, *_FACTS.unpack(facts))
+    def of(cls, packed: bytes) -> Facts:
+        """What :func:`facts_of` has packed, whatever a keeper has put behind it."""
+        return cls(*_FACTS.unpack_from(packed))
+
+
+def facts_of(stamp: bytes, call: bytes, at: float, function: int) -> bytes:
+    """See :class:`Facts`. There may be a million, and bytes are the least they can be."""
+    return _FACTS.pack(stamp, call, at, function)
 
 
 def dump(value: Any) -> Parts:
@@ -68,6 +67,8 @@ def dump(value: Any) -> Parts:
     Raises:
         Exception: it can not be pickled.
     """
+    if type(value) in ATOMS:
+        return (pickle.dumps(value, PROTOCOL),)
     buffers: list[memoryview] = []
     keep_apart = keeping_apart(buffers, APART_BYTES)
     try:
@@ -126,11 +127,13 @@ class Stamps:
     """
 
     def __init__(self, secret: bytes | None) -> None:
-        self._secret = b"" if secret is None else blake2b(secret, digest_size=32).digest()
+        key = b"" if secret is None else blake2b(secret, digest_size=32).digest()
+        self._blank = blake2b(digest_size=16, key=key)
+        """A digest of nothing: to copy it costs a third of what it costs to make another one."""
 
     def of(self, key: bytes, at: float, parts: Parts) -> bytes:
         """The stamp of a result."""
-        if sum(map(len, parts)) <= INLINE_BYTES:
+        if size_of(parts) <= INLINE_BYTES:
             return self._of(key, struct.pack("<d", at), b"".join(parts))
         much = sha256()
         for part in parts:
@@ -145,14 +148,19 @@ class Stamps:
         return self._of(key, facts[AT], short) == facts[STAMP]
 
     def _of(self, key: bytes, at: bytes, data: bytes) -> bytes:
-        return blake2b(key + at + data, digest_size=16, key=self._secret).digest()
+        stamp = self._blank.copy()
+        stamp.update(key + at + data)
+        return stamp.digest()
 
 
-class Row(NamedTuple):
-    """A result that is to be kept: its entry and its bytes."""
+def size_of(parts: Parts) -> int:
+    """How many bytes these are together."""
+    return len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
 
-    entry: Entry
-    parts: Parts
+
+Row: TypeAlias = tuple[bytes, bytes, int, float, int, Parts]
+"""A result that is to be kept: its key and its facts; of those the number of its function and when it was made; how
+large it is, and its bytes."""
 
 
 class Keeper:
@@ -161,7 +169,7 @@ class Keeper:
     stamps: Stamps
 
     def index(self) -> dict[bytes, bytes]:
-        """The facts of all entries, by key."""
+        """The facts of all results, by key. Behind them may stand where the keeper has a result."""
         raise NotImplementedError
 
     def functions(self) -> dict[int, Function]:
@@ -202,13 +210,9 @@ class Keeper:
             )
         return data
 
-    def is_fresh(self, key: bytes, facts: Any, expires: float | None) -> bool:
+    def is_fresh(self, key: bytes, facts: bytes, expires: float | None) -> bool:
         """Whether a result is not too old. The time may be what is damaged: it is compared with the rest."""
-        if type(facts) is not bytes or len(facts) != FACTS_BYTES:
-            return False
-        return expires is None or (
-            0 <= time() - Entry.of(key, facts).at < expires and key in self.read_many([(key, facts)])
-        )
+        return expires is None or (0 <= time() - Facts.of(facts).at < expires and key in self.read_many([(key, facts)]))
 
 
 class Stored(Sealed):
