@@ -15,9 +15,9 @@ from cotality.parallel._data.task import Task, is_gathering, task_of
 from cotality.parallel._data.task_errors import JournalError, NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
-from cotality.parallel._journal.keys import Kind
+from cotality.parallel._journal.keys import Kind, in_order
 from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
-from cotality.parallel._memory import JOURNAL, Known, Remembering, arguments_of
+from cotality.parallel._memory import JOURNAL, Known, Remembering
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.calls import NO_VALUES
 from cotality.parallel._scheduling.graph_plan import GraphPlan
@@ -72,18 +72,18 @@ class FlowMemory(Remembering):
             return None
         kind = self._keys.kind_of(task)
         try:
-            arguments = self._arguments_of(ticket, task)
+            own = self._own_of(ticket, task)
+            content = kind.key_of(own + self._taken_of(task))
         except _Unfindable as error:
             self._tell_unfindable(task, error)
             return None
-        content = kind.key_of(arguments)
         # One that another run makes is asked for more than once.
-        found = None if ticket in self._known else self._find(ticket, task, kind, arguments, content)
+        found = None if ticket in self._known else self._find(ticket, task, kind, own, content)
         if found is not None and self._journal is not None:
             return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
         if options.cache is None:
             return None
-        return self._ask_cache(ticket, task, (content, self._call(ticket, task, kind, arguments), kind))
+        return self._ask_cache(ticket, task, (content, self._call(ticket, task, kind, own), kind))
 
     def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
         self._facts[ticket] = found[1]
@@ -96,25 +96,37 @@ class FlowMemory(Remembering):
             self._news.append(((ticket, task), None, stored, now, now, where))
         return stored
 
-    def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
+    def _call(self, ticket: int, task: Task[Any], kind: Kind, own: bytes) -> bytes:
         call = self._calls.get(ticket)
         if call is None:
-            if task.wired and task.options.key is None:
-                self._as_calls = True
-                try:
-                    arguments = self._arguments_of(ticket, task)
-                finally:
-                    self._as_calls = False
-            call = self._calls[ticket] = kind.call_of(arguments)
+            self._as_calls = True
+            try:
+                call = self._calls[ticket] = kind.call_of(own + self._taken_of(task))
+            finally:
+                self._as_calls = False
         return call
 
-    def _arguments_of(self, ticket: int, task: Task[Any]) -> bytes:
+    def _own_of(self, ticket: int, task: Task[Any]) -> bytes:
+        """What stands for the arguments of a task, but for what it takes from others where no ``key=`` looks at it."""
         if not task.wired:
-            return arguments_of(self._keys, task, task.positional, task.arguments)
+            return self._keys.arguments_of(task, task.positional, task.arguments)
         if task.options.key is not None:
             call = self._graph.call_of(ticket)
-            return arguments_of(self._keys, task, call.positional, call.arguments)
-        return self._keys.wired_of(task, self._token_of_wire)
+            return self._keys.arguments_of(task, call.positional, call.arguments)
+        return self._keys.own_of(task, in_order(task.wired))
+
+    def _taken_of(self, task: Task[Any]) -> bytes:
+        """What stands for the rest."""
+        wired = task.wired
+        if not wired or task.options.key is not None:
+            return b""
+        if len(wired) == 1 and type(wired[0][1]) is Wire:
+            # Most are like that.
+            return self._token_of_wire(wired[0][1])
+        return self._tokens_of(task)
+
+    def _tokens_of(self, task: Task[Any]) -> bytes:
+        return b"".join([self._keys.token(task, place, template) for place, template in in_order(task.wiring())])
 
     def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
         if task.name not in self._unfindable:
@@ -154,7 +166,7 @@ class FlowMemory(Remembering):
             return found if self._as_calls else self._stamps.setdefault(ticket, found)
         node = self._graph.nodes[ticket]
         if is_gathering(node):
-            return digest(self._keys.wired_of(node, self._token_of_wire))
+            return digest(self._keys.own_of(node, in_order(node.wiring())), self._tokens_of(node))
         if self._as_calls:
             return digest(node.name.encode())
         try:
@@ -198,8 +210,8 @@ class FlowMemory(Remembering):
         ):
             # It was sent along behind the one whose result it takes, which is known only now.
             try:
-                kind, arguments = self._keys.kind_of(task), self._arguments_of(ticket, task)
-                self._find(ticket, task, kind, arguments, kind.key_of(arguments))
+                kind, own = self._keys.kind_of(task), self._own_of(ticket, task)
+                self._find(ticket, task, kind, own, kind.key_of(own + self._taken_of(task)))
             except Exception as error:
                 warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
         if ticket not in self._known and ticket not in self._claimed:

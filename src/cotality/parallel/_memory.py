@@ -3,7 +3,7 @@ beyond that is in ``_flow_memory``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -83,7 +83,7 @@ class Remembering:
                 found[kind.name] = found.get(kind.name, 0) + kind.resumed
         return found
 
-    def _find(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes, content: bytes) -> Found | None:
+    def _find(self, ticket: int, task: Task[Any], kind: Kind, own: bytes, content: bytes) -> Found | None:
         """What the journal has of a task; if nothing, it is kept in mind that it is to be put down."""
         journal = self._journal
         if journal is None or not task.options.journal:
@@ -94,7 +94,7 @@ class Remembering:
         facts = journal.find(key, task.options.expires)
         if facts is not None:
             return key, facts
-        call = self._call(ticket, task, kind, arguments)
+        call = self._call(ticket, task, kind, own)
         self._known[ticket] = key, call, kind
         if self._reasons is not None:
             reason = self._reasons.of(key, call, kind.function)
@@ -102,8 +102,8 @@ class Remembering:
                 warn("journal.runs_again", reason, task=kind.name)
         return None
 
-    def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
-        return kind.call_of(arguments)
+    def _call(self, ticket: int, task: Task[Any], kind: Kind, own: bytes) -> bytes:
+        return kind.call_of(own)
 
     def _keep(self, ticket: int, value: Any) -> bytes | None:
         known = self._known.pop(ticket, None)
@@ -126,7 +126,7 @@ class FlatMemory(Remembering):
                 missing.append(planned)
                 continue
             try:
-                kind, arguments = keys.kind_of(task), arguments_of(keys, task, task.positional, task.arguments)
+                kind, arguments = keys.kind_of(task), keys.arguments_of(task, task.positional, task.arguments)
                 known = self._find(ticket, task, kind, arguments, kind.key_of(arguments))
             except Exception as error:
                 now = monotonic()
@@ -169,11 +169,3 @@ class FlatMemory(Remembering):
                 self._keep(ticket, value)
         if self._journal is not None:
             self._journal.write_when_due(now)
-
-
-def arguments_of(keys: Keys, task: Task[Any], positional: tuple[Any, ...], keywords: Mapping[str, Any]) -> bytes:
-    """What stands for these arguments of a task, or for what its ``key=`` makes of them."""
-    key = task.options.key
-    if key is not None:
-        positional, keywords = (key(*positional, **keywords),), {}
-    return keys.arguments_of(task, positional, keywords)

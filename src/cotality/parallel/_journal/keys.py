@@ -7,18 +7,15 @@ the function's code and of the results that it takes: it is only used to say why
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from cotality.parallel._data.atoms import ATOMS
-from cotality.parallel._data.reference import Wire
+from cotality.parallel._data.reference import Wired
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.content import FORMAT, Content, digest, named
-
-Taken: TypeAlias = tuple[str | int, bytes]
-"""Which argument a task takes from others, and the token of what that is."""
 
 
 class Function(NamedTuple):
@@ -110,52 +107,42 @@ class Keys:
                 "journal=False"
             ) from None
 
-    def arguments_of(
-        self, task: Task[Any], positional: tuple[Any, ...], keywords: Mapping[str, Any], taken: tuple[Taken, ...] = ()
-    ) -> bytes:
-        """What stands for the arguments of a task.
-
-        Parameters:
-            task: The task.
-            positional: Its positional arguments, with None for what it takes from others.
-            keywords: Its keyword arguments, likewise.
-            taken: The tokens of what it takes from others.
+    def arguments_of(self, task: Task[Any], positional: Sequence[Any], keywords: Mapping[str, Any]) -> bytes:
+        """What stands for arguments of a task, or for what its ``key=`` makes of them.
 
         Raises:
             NoStableContent: one of them can not be recognised again; names it.
         """
+        key = task.options.key
+        if key is not None:
+            positional, keywords = (key(*positional, **keywords),), {}
         plain = ATOMS.issuperset(map(type, keywords.values()))
         if plain and (not positional or ATOMS.issuperset(map(type, positional))):
             # Most are like that.
             items = list(keywords.items())
             if len(items) > 1:
                 items.sort()
-            return marshal.dumps((positional, items, *taken), FORMAT)
+            written: Any = positional, items
+            return marshal.dumps(written, FORMAT)
         places: list[tuple[str | int, Any]] = [*enumerate(positional), *sorted(keywords.items())]
-        tokens = [marshal.dumps(place, FORMAT) + self.token(task, place, value) for place, value in places]
-        return b"".join(tokens) + marshal.dumps(taken, FORMAT)
+        return b"".join([marshal.dumps(place, FORMAT) + self.token(task, place, value) for place, value in places])
 
-    def wired_of(self, task: Task[Any], of_wire: Callable[[Wire], bytes]) -> bytes:
-        """The same for a task that takes something from others.
+    def own_of(self, task: Task[Any], wired: Wired) -> bytes:
+        """The same for what a task without ``key=`` has of its own, and the places of what it takes from others.
 
         Parameters:
             task: The task.
-            of_wire: The token of what a wire will carry.
-
-        Raises:
-            NoStableContent: one of them can not be recognised again; names it.
+            wired: What of it holds wires, as :func:`in_order` gives it.
         """
         positional, keywords = task.positional, dict(task.arguments)
-        taken: list[Taken] = []
-        for place, template in task.wiring():
-            taken.append((place, of_wire(template) if type(template) is Wire else self.token(task, place, template)))
+        places: list[str | int] = []
+        for place, _template in wired:
+            places.append(place)
             if isinstance(place, str):
                 keywords[place] = None
             else:
                 positional = (*positional[:place], None, *positional[place + 1 :])
-        if len(taken) > 1:
-            taken.sort(key=lambda each: str(each[0]))
-        return self.arguments_of(task, positional, keywords, tuple(taken))
+        return self.arguments_of(task, positional, keywords) + marshal.dumps(places, FORMAT)
 
     def token(self, task: Task[Any], place: str | int, value: Any) -> bytes:
         try:
@@ -171,6 +158,11 @@ class Keys:
 def again(key: bytes, number: int) -> bytes:
     """The key of the second, third, … task of one run with such a key: each of them runs."""
     return digest(key, number.to_bytes(8, "big"))
+
+
+def in_order(wired: Wired) -> Wired:
+    """Always the same: the order of keyword arguments is no content."""
+    return wired if len(wired) < 2 else tuple(sorted(wired, key=lambda each: str(each[0])))
 
 
 def _place_of(function: Any) -> str:

@@ -26,6 +26,7 @@ INLINE_BYTES: Final = 1 << 12
 """Results of at most this size stand in the index itself; larger ones are files."""
 _ALIGNED: Final = 64
 _FACTS: Final = struct.Struct("<16s8sdq")
+_AT: Final = struct.Struct("<d")
 FACTS_BYTES: Final = _FACTS.size
 STAMP, CALL, AT = slice(0, 16), slice(16, 24), slice(24, 32)
 """Where these stand in the facts of an entry."""
@@ -133,24 +134,25 @@ class Stamps:
 
     def of(self, key: bytes, at: float, parts: Parts) -> bytes:
         """The stamp of a result."""
+        stamp = self._blank.copy()
+        stamp.update(key + _AT.pack(at))
         if size_of(parts) <= INLINE_BYTES:
-            return self._of(key, struct.pack("<d", at), b"".join(parts))
-        much = sha256()
-        for part in parts:
-            much.update(part)
-        return self._of(key, struct.pack("<d", at), much.digest())
+            stamp.update(b"".join(parts))
+        else:
+            # Twice as fast where there is much.
+            much = sha256()
+            for part in parts:
+                much.update(part)
+            stamp.update(much.digest())
+        return stamp.digest()
 
     def fits(self, found: Found, data: Any) -> bool:
         """Whether these are the bytes that an entry speaks of."""
         key, facts = found
-        # Twice as fast where there is much.
         short = data if len(data) <= INLINE_BYTES else sha256(data).digest()
-        return self._of(key, facts[AT], short) == facts[STAMP]
-
-    def _of(self, key: bytes, at: bytes, data: bytes) -> bytes:
         stamp = self._blank.copy()
-        stamp.update(key + at + data)
-        return stamp.digest()
+        stamp.update(key + facts[AT] + short)
+        return stamp.digest() == facts[STAMP]
 
 
 def size_of(parts: Parts) -> int:
