@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
+from cotality.parallel._caches import CACHE
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.memory import ELSEWHERE
 from cotality.parallel._data.messages import Ending
 from cotality.parallel._data.reference import OUTCOME, Wire
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task import Task, is_gathering, task_of
-from cotality.parallel._data.task_errors import JournalError, NoStableContent
+from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
 from cotality.parallel._journal.keys import Kind, in_order
 from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
-from cotality.parallel._memory import JOURNAL, Known, Remembering
+from cotality.parallel._memory import JOURNAL, Remembering
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.calls import NO_VALUES
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.records import PENDING, SUCCEEDED
-
-CACHE = "cache"
-"""Stands for the worker of a task whose result a cache had."""
 
 
 class _Unfindable(Exception):
@@ -51,10 +49,6 @@ class FlowMemory(Remembering):
         self._as_calls = False
         """Whether wires stand for the calls they come from, and not for results."""
         self._unfindable: set[str] = set()
-        self._caches: dict[int, Any] = {}
-        """The caches that tasks name, by their ids, as this run uses them."""
-        self._claimed: dict[int, tuple[Any, Known]] = {}
-        """What this run makes for a cache, by ticket."""
         self._errors = 0
         """How many tasks had not succeeded when claims were last let go of."""
 
@@ -83,7 +77,10 @@ class FlowMemory(Remembering):
             return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
         if options.cache is None:
             return None
-        return self._ask_cache(ticket, task, (content, self._call(ticket, task, kind, own), kind))
+        held = self._caches.ask(ticket, task, (content, self._call(ticket, task, kind, own), kind))
+        if held is None or held is ELSEWHERE:
+            return held
+        return self._found(ticket, task, kind, (content, held.facts), held, CACHE)
 
     def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
         self._facts[ticket] = found[1]
@@ -188,11 +185,12 @@ class FlowMemory(Remembering):
     # When it has run -------------------------------------------------------------------------------------------------
 
     def record(self, endings: Sequence[Ending], now: float) -> None:
-        errors = len(self._graph.records.errors)
-        if self._claimed and errors != self._errors:
+        claimed, errors = self._caches.claimed, len(self._graph.records.errors)
+        if claimed and errors != self._errors:
             # Also one without an ending, as its inputs could not be put together.
             self._errors = errors
-            self._let_go_of_failed()
+            state = self._graph.records.state
+            self._caches.let_go([ticket for ticket in claimed if state[ticket] not in (PENDING, SUCCEEDED)])
         for (ticket, call), failure, value, _started, _ended, _worker in endings:
             if failure is None and type(value) not in NO_VALUES:
                 self._remember(ticket, task_of(call), value)
@@ -214,7 +212,8 @@ class FlowMemory(Remembering):
                 self._find(ticket, task, kind, own, kind.key_of(own + self._taken_of(task)))
             except Exception as error:
                 warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
-        if ticket not in self._known and ticket not in self._claimed:
+        claimed = ticket in self._caches.claimed
+        if ticket not in self._known and not claimed:
             return
         if isinstance(value, Sealed):
             try:
@@ -223,64 +222,18 @@ class FlowMemory(Remembering):
                 raise
             except BaseException:
                 # Whoever needs it is told.
-                if ticket in self._claimed:
-                    self._let_go(ticket)
+                if claimed:
+                    self._caches.let_go([ticket])
                 return
         facts = self._keep(ticket, value)
-        if ticket in self._claimed:
-            kept = self._keep_in_cache(*self._claimed.pop(ticket), value)
+        if claimed:
+            kept = self._caches.keep(ticket, value)
             # The next run with this journal will find the result there first.
             facts = kept if facts is None else facts
         if facts is not None:
             self._facts[ticket] = facts
 
-    # Caches ----------------------------------------------------------------------------------------------------------
-
-    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
-        given: Any = task.options.cache
-        key, _, kind = known
-        cache = self._caches.get(id(given))
-        if cache is None:
-            cache = self._caches[id(given)] = given.open()
-        expires = given.expires if task.options.expires is None else task.options.expires
-        try:
-            found = cache.find(key, expires)
-        except JournalError as error:
-            # That is no reason to fail: it is made here.
-            warn("journal.not_kept", f"the cache can not be used, so it runs: {error}", task=kind.name)
-            found = None
-        if found is None:
-            self._claimed[ticket] = (cache, known)
-            return None
-        if found is ELSEWHERE:
-            return found
-        return self._found(ticket, task, kind, (key, found.facts), found, CACHE)
-
-    def _keep_in_cache(self, cache: Any, known: Known, value: Any) -> bytes | None:
-        key, call, kind = known
-        try:
-            facts: bytes | None = cache.keep(key, call, kind.function, value)
-        except JournalError as error:
-            # There is the result; that others have to make it again is no reason to lose it.
-            warn("journal.not_kept", f"the cache can not be written: {error}", task=kind.name)
-            return None
-        return facts
-
-    def _let_go_of_failed(self) -> None:
-        """Others may try what this run could not make."""
-        state = self._graph.records.state
-        for ticket in [ticket for ticket in self._claimed if state[ticket] not in (PENDING, SUCCEEDED)]:
-            self._let_go(ticket)
-
-    def _let_go(self, ticket: int) -> None:
-        cache, (key, _, _) = self._claimed.pop(ticket)
-        cache.let_go(key)
-
     def close(self) -> None:
         # It leads back here, and from here to all results: they would stay until the garbage is collected.
         self._content.of_wire = None
-        caches, self._caches = list(self._caches.values()), {}
-        self._claimed.clear()
-        for cache in caches:
-            cache.close()
         super().close()

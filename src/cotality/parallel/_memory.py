@@ -5,26 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any
 
+from cotality.parallel._caches import CACHE, Caches
 from cotality.parallel._data.journal import Journal
+from cotality.parallel._data.memory import ELSEWHERE
 from cotality.parallel._data.messages import Ending, Planned
 from cotality.parallel._data.reference import Wire
 from cotality.parallel._data.task import Task, task_of
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.content import Content
 from cotality.parallel._journal.journal import OpenJournal
-from cotality.parallel._journal.keys import Keys, Kind, again
+from cotality.parallel._journal.keys import Keys, Kind, Known, again
 from cotality.parallel._journal.reasons import Reasons
-from cotality.parallel._journal.values import CALL, Found, load
+from cotality.parallel._journal.values import CALL, Found, Stored, load
 from cotality.parallel._observers.log import warn
 
 JOURNAL = "journal"
 """What stands for the worker of a task that did not have to run."""
-
-
-Known: TypeAlias = tuple[bytes, bytes, Kind]
-"""A task as the journal knows it: its key, its call and its kind."""
 
 
 class Remembering:
@@ -40,6 +38,7 @@ class Remembering:
         self._content = Content(of_wire)
         self._keys = Keys(self._content)
         self._journal: OpenJournal | None = None
+        self._caches = Caches()
         self._reasons: Reasons | None = None
         self._known: dict[int, Known] = {}
         """Those that run now and are to be kept, by ticket."""
@@ -67,6 +66,7 @@ class Remembering:
         return None if self._journal is None else self._journal.patience(now)
 
     def close(self) -> None:
+        self._caches.close()
         journal, self._journal = self._journal, None
         if journal is not None:
             resumed = sum(self.resumed.values())
@@ -113,32 +113,57 @@ class Remembering:
 class FlatMemory(Remembering):
     """Remembers the tasks of a list or a stream."""
 
-    def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending]]:
-        """Those of these tasks that have to run, and the ends of the others."""
+    def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending], list[Planned]]:
+        """Those of these tasks that have to run, the ends of others, and those that somebody else is at."""
         missing: list[Planned] = []
         found: list[tuple[Planned, Kind, Found]] = []
         ends: list[Ending] = []
+        elsewhere: list[Planned] = []
         keys = self._keys
         for planned in pulled:
             ticket, call = planned
             task = call if type(call) is Task else task_of(call)
-            if not task.options.journal:
+            options = task.options
+            if options.cache is None and (self._journal is None or not options.journal):
                 missing.append(planned)
                 continue
             try:
-                kind, arguments = keys.kind_of(task), keys.arguments_of(task, task.positional, task.arguments)
-                known = self._find(ticket, task, kind, arguments, kind.key_of(arguments))
+                kind, own = keys.kind_of(task), keys.arguments_of(task, task.positional, task.arguments)
+                content = kind.key_of(own)
+                # One that somebody else is at is asked for more than once.
+                known = None if ticket in self._known else self._find(ticket, task, kind, own, content)
+                cached = None
+                if known is None and options.cache is not None:
+                    cached = self._ask_cache(planned, task, (content, kind.call_of(own), kind))
             except Exception as error:
                 now = monotonic()
                 ends.append((planned, error, None, now, now, JOURNAL))
                 continue
-            if known is None:
-                missing.append(planned)
-            else:
+            if known is not None:
                 found.append((planned, kind, known))
+            elif cached is None:
+                missing.append(planned)
+            elif cached is ELSEWHERE:
+                elsewhere.append(planned)
+            else:
+                ends.append(cached)
         if found:
             ends += self._open_found(found, missing)
-        return missing, ends
+        if self.tells:
+            self._news += [end for end in ends if end[1] is None]
+        return missing, ends, elsewhere
+
+    def _ask_cache(self, planned: Planned, task: Task[Any], known: Known) -> Any:
+        """How a task has ended whose result a cache has; None if it has to run; or ``ELSEWHERE``."""
+        held = self._caches.ask(planned[0], task, known)
+        if held is None or held is ELSEWHERE:
+            return held
+        self._known.pop(planned[0], None)
+        key, _, kind = known
+        value = Stored(held, key, held.facts, kind.name).open()
+        kind.resumed += 1
+        now = monotonic()
+        return planned, None, value, now, now, CACHE
 
     def _open_found(self, found: list[tuple[Planned, Kind, Found]], missing: list[Planned]) -> list[Ending]:
         assert self._journal is not None
@@ -159,13 +184,17 @@ class FlatMemory(Remembering):
             else:
                 kind.resumed += 1
                 ends.append((planned, None, value, now, now, JOURNAL))
-        if self.tells:
-            self._news += ends
         return ends
 
     def record(self, endings: Sequence[Ending], now: float) -> None:
         for (ticket, _), failure, value, _started, _ended, _worker in endings:
             if failure is None:
                 self._keep(ticket, value)
+                if ticket in self._caches.claimed:
+                    self._caches.keep(ticket, value)
         if self._journal is not None:
             self._journal.write_when_due(now)
+
+    def give_up(self, ticket: int) -> None:
+        if ticket in self._caches.claimed:
+            self._caches.let_go([ticket])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.reference import Wired
@@ -63,6 +63,10 @@ class Kind:
         call = self._call.copy()
         call.update(arguments)
         return call.digest()
+
+
+Known: TypeAlias = tuple[bytes, bytes, Kind]
+"""A task as it can be found again: its key, its call and its kind."""
 
 
 class Keys:
