@@ -743,6 +743,24 @@ def test_a_damaged_piece_is_not_used_and_a_lock_refuses(log: Path) -> None:
         execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
 
 
+@pytest.mark.parametrize("written", ["elsewhere 7 99", "elsewhere 7", ""])
+def test_the_lock_of_a_run_that_died_on_another_machine_is_removed_as_the_error_says(
+    log: Path, tmp_path: Path, written: str
+) -> None:
+    pytest.importorskip("fsspec")
+    address = f"file://{tmp_path}/pieces"
+    execute_tasks_in_parallel(doubles(log, 4), journal=address)
+    assert len(starts(log)) == 4
+    (tmp_path / "pieces" / "lock").write_text(written)
+    with pytest.raises(errors.JournalError, match=r"if it is gone remove .*, and run again: .* is kept") as refused:
+        execute_tasks_in_parallel(doubles(log, 4), journal=address)
+    assert ("the process 7 on elsewhere" in str(refused.value)) == bool(written)
+    lock = str(refused.value).partition("remove file://")[2].partition(",")[0]
+    os.unlink(lock)
+    assert execute_tasks_in_parallel(doubles(log, 4), journal=address) == [0, 2, 4, 6]
+    assert starts(log) == []
+
+
 def test_a_place_that_can_not_be_read_is_let_go_of_and_strange_names_are_left_alone(log: Path) -> None:
     shelf = Shelf()
     execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))

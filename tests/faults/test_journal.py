@@ -403,15 +403,23 @@ def main():
     print("asks", flush=True)
     print(flow.run()[wanted], flush=True)
 """
+CACHED_LIST = (
+    CACHED.partition("    flow =")[0]
+    + """
+    print("asks", flush=True)
+    print(execute([work(7)]), flush=True)
+"""
+)
 
 
 @pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("program", [CACHED, CACHED_LIST], ids=["workflow", "list"])
 def test_two_runs_that_need_one_result_make_it_once_and_who_dies_is_replaced(
-    start: Start, tmp_path: Path, dies: bool
+    start: Start, tmp_path: Path, program: str, dies: bool
 ) -> None:
-    first = start(CACHED)
+    first = start(program)
     first.wait_for("works")
-    second = start(CACHED)
+    second = start(program)
     second.wait_for("asks")
     if dies:
         first.interrupt(9)

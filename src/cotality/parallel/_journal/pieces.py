@@ -57,7 +57,7 @@ class PieceStore(Keeper):
         with self._told():
             names = sorted(place.names())
             if _LOCK in names:
-                _check_lock(place.read(_LOCK), self._name)
+                _check_lock(place.read(_LOCK), self._name, _where(place))
             place.write(_LOCK, _owner())
             self._locked = True
         try:
@@ -216,13 +216,23 @@ def _owner() -> bytes:
     return f"{socket.gethostname()} {mark_of(os.getpid())}".encode()
 
 
-def _check_lock(found: bytes, journal: str) -> None:
-    """Raise unless the run that has locked a journal is known to be gone: its process was one of this machine."""
+def _where(place: JournalStore) -> str:
+    """The lock, in words that say where it is."""
+    name = getattr(place, "name", None)
+    return f"the piece {_LOCK!r} of it" if name is None else f"{str(name).rstrip('/')}/{_LOCK}"
+
+
+def _check_lock(found: bytes, journal: str, lock: str) -> None:
+    """Raise unless the run that has locked a journal is known to be gone: its process was one of this machine.
+
+    Of another machine nothing is known, and to guess by time would let two runs write.
+    """
     host, _, mark = found.decode(errors="replace").partition(" ")
     pid = mark.partition(" ")[0]
     gone = host == socket.gethostname() and pid.isdecimal() and not lives(mark)
     if not gone:
+        who = f"the process {pid} on {host}" if pid else "a process that its lock does not name"
         raise JournalError(
-            f"the journal in {journal} is in use: the process {pid} on {host} runs with it; wait for that, "
-            f"or if it is gone remove the piece {_LOCK!r}"
+            f"the journal in {journal} is in use: {who} runs with it; wait for that, "
+            f"or if it is gone remove {lock}, and run again: what it had finished is kept"
         )
