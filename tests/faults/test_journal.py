@@ -350,7 +350,7 @@ def test_a_disk_that_can_only_be_read(disk: Path, there: bool) -> None:
         assert results(journal) == RIGHT
     before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
     remount(disk, "ro")
-    with pytest.raises(JournalError, match="Read-only file system.*may it be written"):
+    with pytest.raises(JournalError, match=r"Read-only file system.*may it be written"):
         results(journal)
     tasks = [Task(bytes, {}, positional=(3,))]
     assert execute_tasks_in_parallel(tasks, journal=Journal(journal, on_error="go_on")) == [bytes(3)]

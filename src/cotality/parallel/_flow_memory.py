@@ -64,10 +64,15 @@ class FlowMemory(Remembering):
         options = task.options
         if options.cache is None and (self._journal is None or not options.journal):
             return None
-        kind = self._keys.kind_of(task)
+        keys = self._keys
+        kind = keys.kind_of(task)
         try:
-            own = self._own_of(ticket, task)
-            content = kind.key_of(own + self._taken_of(task))
+            if task.wired:
+                own = self._own_of(ticket, task)
+                content = kind.key_of(own + self._taken_of(task))
+            else:
+                own = keys.arguments_of(task, task.positional, task.arguments)
+                content = kind.key_of(own)
         except _Unfindable as error:
             self._tell_unfindable(task, error)
             return None
@@ -104,13 +109,12 @@ class FlowMemory(Remembering):
         return call
 
     def _own_of(self, ticket: int, task: Task[Any]) -> bytes:
-        """What stands for the arguments of a task, but for what it takes from others where no ``key=`` looks at it."""
-        if not task.wired:
-            return self._keys.arguments_of(task, task.positional, task.arguments)
+        """What stands for the arguments of a task that takes something from others, but for that; or for what its
+        ``key=`` makes of all of them."""
         if task.options.key is not None:
             call = self._graph.call_of(ticket)
             return self._keys.arguments_of(task, call.positional, call.arguments)
-        return self._keys.own_of(task, in_order(task.wired))
+        return self._keys.own_of(task, in_order(task.wiring()))
 
     def _taken_of(self, task: Task[Any]) -> bytes:
         """What stands for the rest."""

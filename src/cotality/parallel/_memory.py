@@ -91,8 +91,9 @@ class Remembering:
         number = self._seen.get(content, 0)
         self._seen[content] = number + 1
         key = again(content, number) if number else content
-        facts = journal.find(key, task.options.expires)
-        if facts is not None:
+        facts = journal.index.get(key)
+        expires = task.options.expires
+        if facts is not None and (expires is None or journal.store.is_fresh(key, facts, expires)):
             return key, facts
         call = self._call(ticket, task, kind, own)
         self._known[ticket] = key, call, kind

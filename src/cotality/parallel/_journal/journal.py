@@ -35,25 +35,14 @@ class OpenJournal:
         self.store = _store_of(settings)
         self._settings = settings
         self._warn = warn
-        self._index = self.store.index()
+        self.index: dict[bytes, bytes] = self.store.index()
+        """Everything that it held when the run began."""
         self.functions = self.store.functions()
         self._waiting: list[Row] = []
         self._bytes = 0
         self._since = 0.0
         self._broken = False
         self._unkept: set[str] = set()
-
-    def find(self, key: bytes, expires: float | None) -> bytes | None:
-        """The facts of an entry; None if there is none, or it is too old."""
-        facts = self._index.get(key)
-        if facts is None or expires is None:
-            return facts
-        return facts if self.store.is_fresh(key, facts, expires) else None
-
-    @property
-    def index(self) -> dict[bytes, bytes]:
-        """Everything that it held when the run began."""
-        return self._index
 
     def keep(self, key: bytes, call: bytes, kind: Kind, value: Any) -> bytes | None:
         """Put down what a task has given; it is written with others, soon.
