@@ -18,6 +18,7 @@ from cotality.core.utils.process import Task, execute_tasks_in_parallel
 from cotality.parallel.errors import JournalError
 from cotality.workflow import Journal, Workflow, task
 from tests.faults.harness import NOT_OF_PROGRAMS, Start
+from tests.forks import needs_forks
 
 HERE = Path(__file__).parent
 
@@ -48,11 +49,13 @@ def lives(failing: Path, folder: Path, *arguments: str) -> str:
     return ended.stdout
 
 
+@needs_forks
 def test_the_nth_open_write_sync_or_rename_fails_once_or_for_good(failing: Path, memory: Path) -> None:
     points = dict(part.split(":") for part in lives(failing, memory, "fail").split())
     assert {kind for kind, count in points.items() if int(count) >= 4} == {"open", "write", "sync", "rename"}
 
 
+@needs_forks
 @pytest.mark.parametrize(("backend", "tasks"), [("serial", "200"), ("processes", "90")])
 def test_killed_again_and_again_no_finished_task_starts_twice(
     failing: Path, memory: Path, backend: str, tasks: str
@@ -126,6 +129,7 @@ def damaged(folder: Path, name: str, data: bytes, to: Path) -> Path:
     return to / "run.db"
 
 
+@needs_forks
 @pytest.mark.parametrize("what", ["file", "log", "result"])
 def test_cut_at_any_length_or_any_byte_flipped(sound: Path, killed: Path, memory: Path, what: str) -> None:
     folder = killed if what == "log" else sound

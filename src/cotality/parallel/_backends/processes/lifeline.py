@@ -13,6 +13,7 @@ import signal
 import threading
 from io import FileIO
 
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.processes.descriptors import own_pipe
 
 _ends: list[FileIO] | None = None
@@ -38,7 +39,7 @@ def _forget() -> None:
         _ends = None
 
 
-os.register_at_fork(after_in_child=_forget)
+in_forked_children(_forget)
 
 
 def hold_on_to(fd: int) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from cotality.parallel._backends import cpus
 from cotality.parallel._backends.capture.overhear import Capture
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import lifeline, main_module, memory
 from cotality.parallel._backends.processes.board import (
@@ -152,7 +153,7 @@ class Worker:
         self._capture = Capture(self._voice.say)
         self._results = Results(self._voice, __file__)
         self._forked: list[bool] = []
-        os.register_at_fork(after_in_child=lambda: self._forked.append(True))
+        in_forked_children(lambda: self._forked.append(True))
         self._functions: dict[int, Callable[..., Any]] = {}
         self._messages: dict[int, bytes] = {}
         self._loans: dict[int, Frame] = {}
