@@ -6,7 +6,6 @@ child a SIGKILL: also a child that is stuck in C code, where no thread of its ow
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
@@ -44,6 +43,8 @@ in_forked_children(_forget)
 
 def hold_on_to(fd: int) -> None:
     """In a child: end by SIGKILL when the parent has ended; takes the descriptor over."""
+    import fcntl
+
     if hasattr(fcntl, "F_SETSIG"):
         # Owner and signal belong to an open file, which forked siblings would share: open it anew.
         own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
