@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import multiprocessing
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +16,7 @@ from cotality.parallel.foreseeing import capabilities_of
 from tests.contract import speakers
 from tests.contract.conftest import GUESTS
 from tests.contract.functions import die, double, give, wait
+from tests.forks import METHODS
 
 
 def test_ours_can_do_more_than_guests(pools: dict[str, Any], dask: Any) -> None:
@@ -64,7 +66,7 @@ def root_level() -> tuple[int, int]:
 def test_a_worker_that_dies_breaks_a_foreign_executor_and_every_task_is_told() -> None:
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(1) as executor:
+    with ProcessPoolExecutor(1, multiprocessing.get_context(METHODS[0])) as executor:
         tasks: list[Task[Any]] = [Task(die, {}), *(Task(double, {"x": n}) for n in range(20))]
         results = run(tasks, backend=executor, return_exceptions=True)
     assert [type(result) for result in results] == [WorkerDied] * 21

@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from cotality.parallel import Mapped, Reference, Task, TaskOptions
@@ -258,6 +259,7 @@ class TaskFactory(Generic[P, R]):
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
+        self._refuse_lost_class()
         if self._bound is not None:
             return self._core.function(self._bound, *args, **kwargs)
         return self._core.function(*args, **kwargs)
@@ -271,10 +273,17 @@ class TaskFactory(Generic[P, R]):
         Raises:
             TypeError, ValueError: an option that does not exist or can not have this value.
         """
+        self._refuse_lost_class()
         return self._twin(self._options.updated(dict(options)), self._bound)
 
     def _twin(self, options: Options, bound: Any) -> TaskFactory[Any, R]:
         return TaskFactory(self._core.function, options, self._core, bound)
+
+    def _refuse_lost_class(self) -> None:
+        # Since 3.13 what @classmethod gives is a method: it asks us for attributes, and does not say for which class.
+        found = _found_by_name(self) if self._bound is None and "." in self.__qualname__ else None
+        if isinstance(found, MethodType) and found.__func__ is self:
+            raise TypeError(f"{self!r} does not know its class here: put @task above @classmethod")
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -292,12 +301,22 @@ class TaskFactory(Generic[P, R]):
     def __reduce__(self) -> Any:
         # By reference where the name leads here: what is in a worker is the very factory of its module. One with other
         # options goes with that one, whose checks are found there.
-        named = _named_as(self)
+        named = _found_by_name(self) if self.__module__ != "__main__" else None
         if named is self:
             return self.__qualname__
         if isinstance(named, TaskFactory) and named._core is self._core:
+            if named._bound is not None:
+                # A class method.
+                return _of_class, (self._bound, self._core.function.__name__, self._options)
             return _varied, (named, self._options, self._bound)
         return _rebuilt, (self._core.function, self._options, self._bound)
+
+
+class _OfClass(TaskFactory[P, R]):
+    """What ``@task`` makes of a class method."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self._twin(self._options, owner or type(instance))
 
 
 def _rebuilt(function: Callable[..., Any], options: Options, bound: Any) -> TaskFactory[..., Any]:
@@ -308,9 +327,13 @@ def _varied(factory: TaskFactory[..., Any], options: Options, bound: Any) -> Tas
     return factory._twin(options, bound)
 
 
-def _named_as(factory: TaskFactory[..., Any]) -> Any:
-    """What the name of a factory leads to, for whoever imports its module."""
-    found: Any = sys.modules.get(factory.__module__) if factory.__module__ != "__main__" else None
+def _of_class(owner: type, name: str, options: Options) -> TaskFactory[..., Any]:
+    return _varied(getattr(owner, name), options, owner)
+
+
+def _found_by_name(factory: TaskFactory[..., Any]) -> Any:
+    """What the name of a factory leads to."""
+    found: Any = sys.modules.get(factory.__module__)
     for part in factory.__qualname__.split("."):
         found = getattr(found, part, None)
     return found
@@ -347,6 +370,9 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
         function: The function; ``async def`` too. Without it, a decorator with options is returned.
         options: See :class:`~cotality.parallel.TaskOptions`.
 
+    It goes above ``@classmethod`` and below ``@staticmethod``. That a class method is given its class, type checkers do
+    not see.
+
     Returns:
         The factory of tasks, or the decorator that makes one.
 
@@ -374,9 +400,11 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
 
 
 def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
-    if isinstance(function, (classmethod, staticmethod)):
-        kind = type(function).__name__
-        raise TypeError(f"put @task inside of @{kind}, that is below it")
+    factory: type[TaskFactory[..., Any]] = TaskFactory
+    if isinstance(function, classmethod):
+        factory, function = _OfClass, function.__func__
+    if isinstance(function, staticmethod):
+        raise TypeError("put @task inside of @staticmethod, that is below it")
     if isinstance(function, TaskFactory):
         raise TypeError(f"{function!r} is a task already: use .options(…) to change its options")
     if not callable(function):
@@ -386,4 +414,4 @@ def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
             f"{function.__qualname__} is an async generator, whose results have no end that could be awaited: "
             "return a list, or make a task per item with flow.map"
         )
-    return TaskFactory(function, options)
+    return factory(function, options)

@@ -7,7 +7,6 @@ thread, so a coroutine that blocks the event loop can not keep a run from ending
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +16,7 @@ from inspect import isawaitable
 from time import monotonic
 
 from cotality.parallel._backends.daemons import start_daemon
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, context_of, structlog_mark
 from cotality.parallel._data.capabilities import OF_THREADS
@@ -63,8 +63,7 @@ def _forget() -> None:
     _private, _lock = {}, threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+in_forked_children(_forget)
 
 
 class EventLoopPool:
