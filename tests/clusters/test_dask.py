@@ -19,6 +19,7 @@ import pytest
 from cotality.parallel import DaskPool, RetryPolicy, Task, run, stream
 from cotality.parallel.errors import TaskTimeout, TransferError, WorkerDied
 from cotality.workflow import Workflow
+from tests.benchmarks.gauges import Received
 from tests.clusters.functions import (
     Noting,
     make,
@@ -75,6 +76,22 @@ def test_results_that_several_need_stay_on_the_cluster_too(client: Any) -> None:
     nodes = [flow.add(total(more(source.output).output)) for _ in range(4)]
     found = flow.run()
     assert [found[node] for node in nodes] == [100_000.0] * 4
+
+
+def test_the_caller_receives_no_bytes_of_what_only_tasks_need(client: Any) -> None:
+    flow = Workflow(backend=client)
+    source = zeros(1_000_000)
+    nodes = [flow.add(total(more(source.output).output)) for _ in range(4)]
+    with Received() as received:
+        found = flow.run()
+    assert [found[node] for node in nodes] == [1_000_000.0] * 4
+    # Of five arrays of 8 MB.
+    assert received.megabytes < 0.5
+    kept = Workflow(backend=client)
+    array = kept.add(zeros(1_000_000))
+    with Received() as received:
+        assert kept.run()[array].nbytes == 8_000_000
+    assert received.megabytes > 8
 
 
 def test_a_large_argument_is_sent_once(client: Any, tmp_path: Path) -> None:
