@@ -198,6 +198,21 @@ def test_a_worker_that_is_stopped_costs_the_task_that_it_is_at_its_timeout(clien
     assert others == list(range(6))
 
 
+def test_a_worker_that_hangs_before_its_task_begins_costs_that_task_its_timeout(client: Any) -> None:
+    pid = sorted(client.run(os.getpid).values())[0]
+    os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        tasks = [Task(wait, {"seconds": 0.01, "value": n}) for n in range(6)]
+        results = run(tasks, backend=client, timeout=1.0, return_exceptions=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert time.monotonic() - started < 15
+    stuck = [index for index, result in enumerate(results) if isinstance(result, TaskTimeout)]
+    assert len(stuck) == 1
+    assert [n for n in range(6) if results[n] == n] == [n for n in range(6) if n not in stuck]
+
+
 def test_a_function_that_workers_can_not_import_is_sent_along(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
