@@ -344,7 +344,7 @@ class GraphPlan:
                 if ahead and ticket in ahead and state[ticket] != PENDING:
                     self._has_followed(ticket)
         self._aftermath.look()
-        if self._ranks is not None and endings and self._ranks.learn(endings):
+        if self._ranks is not None and endings and self._ranks.learn(endings, now):
             self._lanes.rank(self._ranks)
         outgoing, self._aftermath.outgoing = self._aftermath.outgoing, []
         return outgoing
