@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from cotality.parallel._backends.processes import main_module
 from cotality.parallel._data.buffers import keeping_apart
-from cotality.parallel._data.names import LONGEST_CHAIN, depth_under_its_name, named
+from cotality.parallel._data.names import LONGEST_CHAIN, depth_under_its_name, named, origin_of
 from cotality.parallel._data.task_errors import RemoteError, RemoteTraceback
 from cotality.parallel._data.wording import message_of
 
@@ -165,7 +165,7 @@ def _call_by_name(function: Callable[..., Any], names: tuple[str, ...], /, *valu
 
 # Functions ---------------------------------------------------------------------------------------------------------
 
-_BY_NAME, _BY_VALUE = "name", "value"
+_BY_NAME, _ANEW, _BY_VALUE = "name", "anew", "value"
 
 
 def dump_function(function: Callable[..., Any], *, by_value: bool) -> bytes | None:
@@ -185,11 +185,23 @@ def dump_function(function: Callable[..., Any], *, by_value: bool) -> bytes | No
             return marshal.dumps((_BY_VALUE, dump_whole(function)))
         return None
     if not by_value:
-        depth = depth_under_its_name(function)
-        importable = function.__module__ != "__main__" or main_module.find_main()[0]
-        if depth is not None and importable:
-            return marshal.dumps((_BY_NAME, function.__module__, function.__qualname__, depth))
+        name = _name_of(function)
+        if name is not None:
+            return marshal.dumps((_BY_NAME, *name))
+        names = [_name_of(part) for part in origin_of(function) or ()]
+        if names and None not in names:
+            return marshal.dumps((_ANEW, *names))
     return marshal.dumps((_BY_VALUE, *_dump_code(function)))
+
+
+def _name_of(function: Any) -> tuple[str, str, int] | None:
+    """How a worker finds a function by its name; None if it can not."""
+    if type(function) is not FunctionType:
+        return None
+    depth = depth_under_its_name(function)
+    if depth is None or (function.__module__ == "__main__" and not main_module.find_main()[0]):
+        return None
+    return function.__module__, function.__qualname__, depth
 
 
 def _dump_code(function: FunctionType) -> tuple[bytes]:
@@ -216,6 +228,9 @@ def load_function(message: bytes) -> Callable[..., Any]:
     how, *rest = marshal.loads(message)
     if how == _BY_VALUE:
         return load(rest[0])  # type: ignore[no-any-return]
+    if how == _ANEW:
+        maker, source = (_named(*name) for name in rest)
+        return maker(source)  # type: ignore[no-any-return]
     return _named(*rest)  # type: ignore[no-any-return]
 
 
