@@ -18,7 +18,7 @@ MOST_NODES = 100_000
 """Beyond this an order costs more than it brings: with so many tasks there is always something to do."""
 SHORTEST_SECONDS = 0.0001
 FIRST_LOOK = 16
-SAMPLES = 16
+SAMPLES = 4
 SECONDS_A_NODE = 0.0000006
 """About what it takes to rank one."""
 PAUSE = 30
