@@ -8,6 +8,7 @@ from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.checks import check_count, check_known, check_observers, check_seconds
 from cotality.parallel._data.hints import UNKNOWN, hints_of, result_hint
 from cotality.parallel._data.journal import journal_of
+from cotality.parallel._data.names import let_be_made_anew
 from cotality.parallel._data.ordering import are_in_order, in_order, needs_of
 from cotality.parallel._data.pickling import pack, unpack
 from cotality.parallel._data.reference import Wire, alive, weave, wire_of
@@ -40,6 +41,7 @@ __all__ = [
     "is_expanding",
     "is_gathering",
     "journal_of",
+    "let_be_made_anew",
     "needs_of",
     "pack",
     "result_hint",

@@ -10,7 +10,7 @@ from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from cotality.parallel import Mapped, Reference, Task, TaskOptions
-from cotality.parallel.building import ATOMS, DEFAULTS, Options, Wire, alive, weave, wire_of
+from cotality.parallel.building import ATOMS, DEFAULTS, Options, Wire, alive, let_be_made_anew, weave, wire_of
 from cotality.parallel.errors import ArgumentError, ReferenceMisuse
 from cotality.workflow._binder import Binder, Bound
 from cotality.workflow._hints import UNKNOWN, describe, fits, fits_fully, misfit
@@ -34,7 +34,7 @@ class _Core(Generic[R]):
 
     def __init__(self, function: Callable[..., R]) -> None:
         self.function = function
-        # Each is found in a worker by the function's name and the chain of what it wraps.
+        # Each is found in a worker by the function's name and the chain of what it wraps, or made of the function.
         self.checked: Callable[..., R] = self._checking(function, full=False)
         self.fully: Callable[..., R] = self._checking(self.checked, full=True)
         self._binder: Binder | None = None
@@ -62,6 +62,7 @@ class _Core(Generic[R]):
                 self.check_fully(*bound)
             return self.function(*args, **kwargs)
 
+        let_be_made_anew(checked, _fully_checked if full else _checked, self.function)
         return checked
 
     def bind_unchecked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
@@ -143,6 +144,14 @@ class _Core(Generic[R]):
             found = misfit(template, hint, fits_fully)
             if found is not None:
                 raise self.mismatch(place, hint, found)
+
+
+def _checked(function: Callable[..., R]) -> Callable[..., R]:
+    return _Core(function).checked
+
+
+def _fully_checked(function: Callable[..., R]) -> Callable[..., R]:
+    return _Core(function).fully
 
 
 class TaskFactory(Generic[P, R]):
