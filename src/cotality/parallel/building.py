@@ -9,7 +9,7 @@ from cotality.parallel._data.hints import UNKNOWN, hints_of, result_hint
 from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.ordering import are_in_order, in_order, needs_of
 from cotality.parallel._data.pickling import pack, unpack
-from cotality.parallel._data.reference import Wire, alive, weave, wire_of
+from cotality.parallel._data.reference import Place, Wire, Wired, alive, source_of, weave, wire_of
 from cotality.parallel._data.task import gather, is_gathering
 from cotality.parallel._data.task_options import DEFAULTS, Options, check_backend
 from cotality.parallel._execution import Execution
@@ -25,7 +25,9 @@ __all__ = [
     "Durations",
     "Execution",
     "Options",
+    "Place",
     "Wire",
+    "Wired",
     "alive",
     "are_in_order",
     "check_backend",
@@ -42,6 +44,7 @@ __all__ = [
     "needs_of",
     "pack",
     "result_hint",
+    "source_of",
     "trace_of",
     "unpack",
     "warn",

@@ -30,7 +30,10 @@ def needs_of(node: Node) -> Sequence[Node]:
     if not is_wired(node):
         return ()
     lent = node.lent if type(node) is Mapped else ()
-    return [*(wire.task for wire in (*wires_of(node), *lent)), *node.predecessors]
+    sources = node.sources() if type(node) is Task else None
+    if sources is None:
+        sources = [wire.task for wire in (*wires_of(node), *lent)]
+    return [*sources, *node.predecessors]
 
 
 def are_in_order(nodes: Iterable[Node]) -> bool:
