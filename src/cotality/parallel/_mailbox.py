@@ -18,10 +18,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import Context
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast
 
 from cotality.parallel._backends.cpus import enclosing_width
+from cotality.parallel._backends.daemons import start_daemon
 from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._data.broken import BrokenTransferError, WorkerStartError
 from cotality.parallel._data.messages import Backend, Planned, Pool
@@ -168,9 +170,8 @@ class Mailbox:
     def _start(self) -> None:
         self._before()
         backend = self._context.run(self._pool.open, self._workers)
-        thread = threading.Thread(target=self._serve, args=(backend,), name="cotality-executor", daemon=True)
         try:
-            thread.start()
+            thread = start_daemon(partial(self._serve, backend), "cotality-executor")
         except BaseException:
             backend.close()
             raise

@@ -3,6 +3,7 @@
 Users of the library need none of it: ``cotality.workflow`` is made of it, and so could another front door be.
 """
 
+from cotality.parallel._backends.daemons import start_daemon
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.checks import check_count, check_known, check_observers, check_seconds
 from cotality.parallel._data.hints import UNKNOWN, hints_of, result_hint
@@ -42,6 +43,7 @@ __all__ = [
     "needs_of",
     "pack",
     "result_hint",
+    "start_daemon",
     "trace_of",
     "unpack",
     "warn",

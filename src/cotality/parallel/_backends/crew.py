@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
+from cotality.parallel._backends.daemons import start_daemon
 from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.gate import Gate
 
@@ -26,7 +27,7 @@ class _Hand:
     def __init__(self, duty: Callable[[], None]) -> None:
         self._duty: Callable[[], None] | None = duty
         self._gate = Gate()
-        threading.Thread(target=self._live, name=f"cotality-worker-{next(_numbers)}", daemon=True).start()
+        start_daemon(self._live, f"cotality-worker-{next(_numbers)}")
 
     def give(self, duty: Callable[[], None]) -> None:
         self._duty = duty

@@ -15,6 +15,7 @@ from dataclasses import replace
 from inspect import isawaitable
 from time import monotonic
 
+from cotality.parallel._backends.daemons import start_daemon
 from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, context_of, structlog_mark
@@ -45,7 +46,7 @@ def private_loop() -> asyncio.AbstractEventLoop:
         loop = _private.get(depth)
         if loop is None or loop.is_closed():
             loop = _private[depth] = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="cotality-event-loop", daemon=True).start()
+            start_daemon(loop.run_forever, "cotality-event-loop")
         return loop
 
 
@@ -198,10 +199,10 @@ class EventLoopBackend:
 
     def _in_loop(self, cancel: Callable[[], Sequence[asyncio.Task[None]]], seconds: float) -> None:
         """Let the event loop cancel coroutines, and give them so many seconds to end."""
-        ended = threading.Event()
+        ended = Gate()
 
         def gather() -> None:
-            asyncio.gather(*cancel(), return_exceptions=True).add_done_callback(lambda _future: ended.set())
+            asyncio.gather(*cancel(), return_exceptions=True).add_done_callback(lambda _future: ended.open())
             if self._due:
                 self._start_due()
 
