@@ -49,7 +49,7 @@ def parallel_backend(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(params=["serial", *OURS, *FORKED, "their threads"])
 def relaying_backend(request: pytest.FixtureRequest) -> Any:
-    """Those that have all heard that tasks say, as ``test_capabilities`` asserts; what others do is tested there."""
+    """Those where what tasks say is heard at once, as ``test_capabilities`` asserts; what others do is tested there."""
     return _place(request)
 
 

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from cotality.core.utils.process import Task, execute_tasks_in_parallel
-from cotality.parallel import ProcessExecutor, ThreadExecutor, worker_state
+from cotality.parallel import ProcessExecutor, ThreadExecutor, run, worker_state
 from cotality.parallel.errors import TransferError, WorkerDied, WorkerStartError
 from tests.executors import functions
 from tests.forks import METHODS, needs_forks
@@ -98,6 +98,19 @@ def hold(tmp_path: Path) -> Iterator[Hold]:
 
 def run_program(text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+
+
+def test_a_run_has_no_more_workers_than_the_executor(make: Make, tmp_path: Path) -> None:
+    executor: Any = make(2)
+
+    def most_at_once(workers: int) -> int:
+        folder = tmp_path / f"{workers}"
+        folder.mkdir()
+        tasks = [Task(functions.count_at_once, {"folder": str(folder), "name": str(n)}) for n in range(6)]
+        return max(run(tasks, backend=executor, max_workers=workers))
+
+    assert most_at_once(5) <= 2
+    assert most_at_once(1) == 1
 
 
 # Results and failures ------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ DEADLINE_SECONDS = 20.0
 GONE_SECONDS = 5.0
 """How long after a program's end what it has started may live on."""
 MARKER = "COTALITY_FAULT_TEST"
-NOT_OF_PROGRAMS = "cotality-tests-"
-"""How the names of files in shared memory begin that tests, and not their programs, put there."""
+NOT_OF_PROGRAMS = ("cotality-tests-", "joblib_memmapping_folder_", "sem.loky-")
+"""How the names of files in shared memory begin that tests, and not their programs, put there: also by joblib."""
 
 HEADER = """\
 import os, signal, sys, threading, time

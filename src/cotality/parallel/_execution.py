@@ -70,8 +70,7 @@ class LaneFeed(Feed):
 
     def _share(self, due: int) -> int:
         if self._idle is None:
-            # Workers take from one heap. It is kept low, for what is in it has its turn before what is more urgent.
-            return max(0, self.sizing.window - self._out)
+            return max(0, self.sizing.stock - self._out)
         return self.sizing.share(due, self._idle() or not self._plan.in_flight)
 
     def collect(self, timeout: float | None) -> list[Ending]:

@@ -25,7 +25,7 @@ from types import CoroutineType
 from typing import Any
 
 from cotality.parallel._backends.awaiting import finish
-from cotality.parallel._backends.cpus import enclosing_width, thread_width
+from cotality.parallel._backends.cpus import enclosing_width, narrowed, thread_width
 from cotality.parallel._backends.crew import start_thread
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, present, structlog_mark
@@ -60,7 +60,7 @@ class ThreadPool:
         self._initargs = initargs
 
     def open(self, max_workers: int | None) -> ThreadBackend:
-        width = max_workers or self._max_workers or thread_width()
+        width = narrowed(self._max_workers, max_workers) or thread_width()
         return ThreadBackend(width, copy_context(), self._prepare if self._initializer or self._name_prefix else None)
 
     def _prepare(self, number: int) -> None:

@@ -96,6 +96,8 @@ class Handle:
         """When to see whether a task that runs for long holds others up."""
         self.gone = False
         """Whether its end of the channel is closed and read to the end."""
+        self.awaited = False
+        """Whether its run waits for its channel to take more."""
         self.recalled_at: float | None = None
         """Since when a recall waits to be cut."""
         self.settled = True
