@@ -12,7 +12,7 @@ import pytest
 
 from cotality.parallel._backends.processes.pool import default_pool
 from tests.faults.harness import Program, Run
-from tests.forks import CAN_FORK, needs_forks
+from tests.forks import CAN_FORK, STARTS_SECONDS, needs_forks
 
 BOTH = pytest.mark.parametrize("backend", ["threads", "processes"])
 
@@ -60,7 +60,7 @@ def test_descriptors_run_out(run: Run, warm: bool) -> None:
             assert outcomes[-1], outcomes
             assert after["processes"] <= 5 and after["descriptors"] <= before["descriptors"] + 15, (before, after)
         """,
-        deadline=60,
+        deadline=3 * STARTS_SECONDS,
     )
 
 
