@@ -28,7 +28,7 @@ EventName: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Event:
     """Something that happened in a run.
 
@@ -83,6 +83,16 @@ class Event:
     tasks: int | None = None
     state: str | None = None
     counts: Mapping[str, int] | None = None
+
+
+def event_of(facts: dict[str, Any]) -> Event:
+    """An event with these facts, by name; the others are as the class has them.
+
+    There may be one for each of a million tasks, and to set each attribute of what is frozen takes three times as long.
+    """
+    event = object.__new__(Event)
+    object.__setattr__(event, "__dict__", facts)
+    return event
 
 
 class Observer(Protocol):

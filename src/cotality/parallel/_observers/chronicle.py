@@ -9,7 +9,7 @@ from time import monotonic, time
 from typing import Any
 
 from cotality.parallel._data.around import put_around
-from cotality.parallel._data.events import Event, EventName, Identity, Note, Observer, Subject
+from cotality.parallel._data.events import Event, EventName, Identity, Note, Observer, Subject, event_of
 from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Ending, Planned
 from cotality.parallel._data.outcome import state_of_error
 
@@ -84,20 +84,22 @@ class Chronicle:
         for (ticket, call), failure, _value, started, ended, worker in endings:
             if failure is None and ticket not in told and (wants_items or not subject.is_item(ticket)):
                 ready = subject.ready_at(ticket)
-                yield Event(
-                    "task.finished",
-                    ended + offset,
-                    run,
-                    workflow,
-                    call.name,
-                    ticket,
-                    subject.is_item(ticket),
-                    subject.place_of(ticket),
-                    attempts.pop(ticket, 1) if attempts else 1,
-                    subject.backend_of(call),
-                    worker,
-                    None if ready is None else max(0.0, started - ready),
-                    ended - started,
+                yield event_of(
+                    {
+                        "name": "task.finished",
+                        "at": ended + offset,
+                        "run": run,
+                        "workflow": workflow,
+                        "task": call.name,
+                        "index": ticket,
+                        "item": subject.is_item(ticket),
+                        "place": subject.place_of(ticket),
+                        "attempt": attempts.pop(ticket, 1) if attempts else 1,
+                        "backend": subject.backend_of(call),
+                        "worker": worker,
+                        "waited": None if ready is None else max(0.0, started - ready),
+                        "duration": ended - started,
+                    }
                 )
 
     def _decided(self, note: Note, ending: Ending | None, now: float) -> Iterator[Event]:
