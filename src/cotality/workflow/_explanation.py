@@ -126,7 +126,7 @@ class Explanation:
         return able
 
     def _look_at_arguments(self, task: Task[Any]) -> None:
-        wired = {place for place, _template in task.wired or task.wiring()}
+        wired = set(task.look())
         size = 0
         for place, value in [*enumerate(task.positional), *task.arguments.items()]:
             if place in wired:
