@@ -266,3 +266,14 @@ def test_none_is_alive_when_nobody_holds_one() -> None:
     held = node.output
     assert len(alive) == before + 1
     assert isinstance(held, Reference)
+
+
+def test_what_stands_for_many_is_not_asked_as_one() -> None:
+    mapped: Any = Workflow().map(give, [1])
+    single: Any = give(1)
+    with pytest.raises(AttributeError, match=r"a map has no attribute 'output': a map has \.outputs"):
+        _ = mapped.output
+    with pytest.raises(AttributeError, match=r"a task has no attribute 'outputs': a task has \.output"):
+        _ = single.outputs
+    with pytest.raises(AttributeError, match=r"a task has no attribute 'result'$"):
+        _ = single.result

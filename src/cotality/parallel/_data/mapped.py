@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.reference import OUTCOME, Reference, Wire, weave
@@ -11,6 +11,8 @@ from cotality.parallel._data.task import Task, check_nodes, name_of
 from cotality.parallel._data.task_errors import ReferenceMisuse
 
 R = TypeVar("R", covariant=True)
+
+_OF_TASKS = ("output", "outcome")
 
 
 class Mapped(Generic[R]):
@@ -87,6 +89,13 @@ class Mapped(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+    if not TYPE_CHECKING:
+        # Type checkers know of themselves what is not there.
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ": a map has .outputs and .outcomes, lists of what its items gave" if name in _OF_TASKS else ""
+            raise AttributeError(f"a map has no attribute {name!r}{hint}", name=name, obj=self)
 
 
 def _source(given: Any) -> tuple[Wire | Iterable[Any], list[Wire]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.reference import OUTCOME, Place, Reference, Wire, Wired, alive, weave, wires_in
@@ -184,6 +184,13 @@ class Task(Generic[R]):
     def wires(self) -> list[Wire]:
         """Every wire among the arguments."""
         return [wire for _place, template in self.wiring() for wire in wires_in(template)]
+
+    if not TYPE_CHECKING:
+        # Type checkers know of themselves what is not there.
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ": a task has .output and .outcome" if name in ("outputs", "outcomes") else ""
+            raise AttributeError(f"a task has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
         # Names only: a value may be a secret, or ten thousand lines long.
