@@ -44,7 +44,8 @@ class Event:
         attempt: Which attempt of the task, from 1; 0 if it never started.
         backend: Where it runs: ``"threads"``, ``"processes"``, …
         worker: The thread or the process that ran it; None if it never started.
-        waited: Seconds that it was due and waited for a worker; None where that is not known.
+        waited: Seconds that it was due and waited for a worker, before its first attempt; None where that is not known,
+            and for later ones.
         duration: Seconds that the attempt took.
         error: Why it did not succeed.
         retry_in: Seconds until the next attempt, for ``task.retried``.

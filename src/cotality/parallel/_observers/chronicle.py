@@ -83,7 +83,8 @@ class Chronicle:
         wants_items = self._wants_items
         for (ticket, call), failure, _value, started, ended, worker in endings:
             if failure is None and ticket not in told and (wants_items or not subject.is_item(ticket)):
-                ready = subject.ready_at(ticket)
+                attempt = attempts.pop(ticket, 1) if attempts else 1
+                ready = subject.ready_at(ticket) if attempt == 1 else None
                 yield event_of(
                     {
                         "name": "task.finished",
@@ -94,7 +95,7 @@ class Chronicle:
                         "index": ticket,
                         "item": subject.is_item(ticket),
                         "place": subject.place_of(ticket),
-                        "attempt": attempts.pop(ticket, 1) if attempts else 1,
+                        "attempt": attempt,
                         "backend": subject.backend_of(call),
                         "worker": worker,
                         "waited": None if ready is None else max(0.0, started - ready),
@@ -107,7 +108,8 @@ class Chronicle:
         at, worker, backend, waited, duration = now, None, None, None, None
         if ending is not None and ending[1] is not NOT_STARTED:
             (_ticket, call), _failure, _value, started, at, worker = ending
-            ready = self._subject.ready_at(note.ticket)
+            # When it was due again is not written down.
+            ready = self._subject.ready_at(note.ticket) if note.attempt == 1 else None
             backend, duration = self._subject.backend_of(call), at - started
             waited = None if ready is None else max(0.0, started - ready)
         event = Event(
