@@ -271,9 +271,9 @@ def test_none_is_alive_when_nobody_holds_one() -> None:
 def test_what_stands_for_many_is_not_asked_as_one() -> None:
     mapped: Any = Workflow().map(give, [1])
     single: Any = give(1)
-    with pytest.raises(AttributeError, match=r"a map has no attribute 'output': a map has \.outputs"):
-        _ = mapped.output
-    with pytest.raises(AttributeError, match=r"a task has no attribute 'outputs': a task has \.output"):
-        _ = single.outputs
-    with pytest.raises(AttributeError, match=r"a task has no attribute 'result'$"):
-        _ = single.result
+    for name in ("output", "outcome"):
+        with pytest.raises(AttributeError, match=r"a map has \.outputs and \.outcomes"):
+            getattr(mapped, name)
+        with pytest.raises(AttributeError, match=r"a task has \.output and \.outcome"):
+            getattr(single, f"{name}s")
+        assert not hasattr(mapped, name)

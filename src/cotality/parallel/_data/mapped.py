@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.reference import OUTCOME, Reference, Wire, weave
-from cotality.parallel._data.task import Task, check_nodes, name_of
+from cotality.parallel._data.task import Absent, Task, check_nodes, name_of
 from cotality.parallel._data.task_errors import ReferenceMisuse
 
 R = TypeVar("R", covariant=True)
-
-_OF_TASKS = ("output", "outcome")
 
 
 class Mapped(Generic[R]):
@@ -91,11 +89,7 @@ class Mapped(Generic[R]):
         return f"<{self.name}>"
 
     if not TYPE_CHECKING:
-        # Type checkers know of themselves what is not there.
-
-        def __getattr__(self, name: str) -> Any:
-            hint = ": a map has .outputs and .outcomes, lists of what its items gave" if name in _OF_TASKS else ""
-            raise AttributeError(f"a map has no attribute {name!r}{hint}", name=name, obj=self)
+        output = outcome = Absent("a map has .outputs and .outcomes, lists of what its items gave")
 
 
 def _source(given: Any) -> tuple[Wire | Iterable[Any], list[Wire]]:

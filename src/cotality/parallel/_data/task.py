@@ -40,6 +40,22 @@ class _Outcome:
         return self if task is None else Reference(Wire(task, OUTCOME))
 
 
+class Absent:
+    """An attribute that is not there, whose error says what is. Type checkers know of themselves that it is not.
+
+    A ``__getattr__`` would make all other attributes slower.
+
+    Parameters:
+        hint: What is there.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(self._hint)
+
+
 @dataclass(eq=False, repr=False, slots=True, weakref_slot=True)
 class Task(Generic[R]):
     """One planned call that will give an ``R``: a function and its arguments.
@@ -79,6 +95,8 @@ class Task(Generic[R]):
 
     output: ClassVar[_Output] = _Output()
     outcome: ClassVar[_Outcome] = _Outcome()
+    if not TYPE_CHECKING:
+        outputs = outcomes = Absent("a task has .output and .outcome")
 
     def __post_init__(self) -> None:
         if not callable(self.callback_function):
@@ -184,13 +202,6 @@ class Task(Generic[R]):
     def wires(self) -> list[Wire]:
         """Every wire among the arguments."""
         return [wire for _place, template in self.wiring() for wire in wires_in(template)]
-
-    if not TYPE_CHECKING:
-        # Type checkers know of themselves what is not there.
-
-        def __getattr__(self, name: str) -> Any:
-            hint = ": a task has .output and .outcome" if name in ("outputs", "outcomes") else ""
-            raise AttributeError(f"a task has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
         # Names only: a value may be a secret, or ten thousand lines long.

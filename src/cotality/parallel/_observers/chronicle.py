@@ -12,6 +12,7 @@ from cotality.parallel._data.around import put_around
 from cotality.parallel._data.events import Event, EventName, Identity, Note, Observer, Subject, event_of
 from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Ending, Planned
 from cotality.parallel._data.outcome import state_of_error
+from cotality.parallel._data.task import task_of
 
 
 class Chronicle:
@@ -81,8 +82,16 @@ class Chronicle:
     def _finished(self, endings: Sequence[Ending], told: set[int]) -> Iterator[Event]:
         (run, workflow), subject, offset, attempts = self._run, self._subject, self._offset, self._attempts
         wants_items = self._wants_items
+        known: dict[tuple[int, int], tuple[str, str]] = {}
+        """The name and the backend of tasks of one function and one set of options, of which there are few."""
         for (ticket, call), failure, _value, started, ended, worker in endings:
-            if failure is None and ticket not in told and (wants_items or not subject.is_item(ticket)):
+            if failure is not None or ticket in told:
+                continue
+            is_item = subject.is_item(ticket)
+            if wants_items or not is_item:
+                task = task_of(call)
+                kind = id(task.callback_function), id(task.options)
+                name, backend = known.get(kind) or known.setdefault(kind, (call.name, subject.backend_of(call)))
                 attempt = attempts.pop(ticket, 1) if attempts else 1
                 ready = subject.ready_at(ticket) if attempt == 1 else None
                 yield event_of(
@@ -91,12 +100,12 @@ class Chronicle:
                         "at": ended + offset,
                         "run": run,
                         "workflow": workflow,
-                        "task": call.name,
+                        "task": name,
                         "index": ticket,
-                        "item": subject.is_item(ticket),
+                        "item": is_item,
                         "place": subject.place_of(ticket),
                         "attempt": attempt,
-                        "backend": subject.backend_of(call),
+                        "backend": backend,
                         "worker": worker,
                         "waited": None if ready is None else max(0.0, started - ready),
                         "duration": ended - started,
