@@ -903,3 +903,21 @@ def test_results_go_with_their_run_and_not_when_garbage_is_collected(where: str,
             assert alive() is None
         finally:
             gc.enable()
+
+
+def test_the_result_of_a_map_that_is_not_whole_leads_to_what_its_items_came_to(backend: Any) -> None:
+    flow = Workflow(backend=backend, failure="finish")
+    mapped = flow.map(flows.fail_if_odd, [0, 1])
+    run = flow.run(raise_failures=False)
+    for _ in range(2):
+        with pytest.raises(errors.TaskSkipped) as caught:
+            run[mapped]
+        assert caught.value.__notes__ == ["run.outcomes(…) of the map tells what each of its items came to"]
+
+
+def test_what_stands_for_an_item_is_called_as_the_others_are() -> None:
+    flow = Workflow(failure="finish", max_workers=1)
+    listed = flow.map(flows.fail_if_odd, [0, 1, 2])
+    flow.map(lambda number: flows.add(number), listed.outputs)
+    run = flow.run(raise_failures=False)
+    assert {event["task"] for event in run.events() if event["state"] == "skipped"} == {"add"}

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _SHOWN = 10
 """How many failures a summary names, those counted once that say the same."""
+_OF_ITEMS = "run.outcomes(…) of the map tells what each of its items came to"
 
 
 class Run:
@@ -63,7 +64,10 @@ class Run:
         if not self._account.has_ended(ticket):
             raise RuntimeError(f"{node.name} has not ended yet: its result can be read when it has")
         if not self._account.has_succeeded(ticket):
-            raise self._account.outcome(ticket).error or RuntimeError(f"{node.name} has no result")
+            error = self._account.outcome(ticket).error or RuntimeError(f"{node.name} has no result")
+            if isinstance(node, Mapped) and _OF_ITEMS not in getattr(error, "__notes__", ()):
+                error.add_note(_OF_ITEMS)
+            raise error
         try:
             return self._account.value(ticket)
         except KeyError:
