@@ -8,7 +8,7 @@ from typing import Any, Final
 from cotality.parallel._data.asking import ask
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
-from cotality.parallel._data.reference import VALUE, Reference, Wire
+from cotality.parallel._data.reference import Reference
 from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ReferenceMisuse
 from cotality.parallel._scheduling.graph import Graph
@@ -89,18 +89,10 @@ class Calls:
             return None
         child = dependents[0]
         task = graph.nodes[child]
-        if not self._runs_on(task, lane) or task.options.limits or not _is_plainly_wired(task):
+        if not self._runs_on(task, lane) or task.options.limits or task.sources() is None:
             return None
         # One that only comes after this one must not run if this one fails, and would miss no value that bars it.
         return child if graph.takes(child, ticket) else None
-
-
-def _is_plainly_wired(task: Task[Any]) -> bool:
-    """Whether every wire is an argument of its own and stands for a whole result."""
-    for _place, template in task.wired or task.wiring():
-        if type(template) is not Wire or template.path or template.kind != VALUE:
-            return False
-    return True
 
 
 NO_VALUES: Final = frozenset({Task, Mapped, Reference})
