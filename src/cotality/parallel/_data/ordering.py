@@ -22,7 +22,7 @@ def wires_of(node: Node) -> list[Wire]:
 
 def is_wired(node: Node) -> bool:
     """Whether a node needs any other; asked of every node, so it must be quick for those that do not."""
-    return bool(node.predecessors) or type(node) is Mapped or node.wired is None or node.wired != ()  # type: ignore[union-attr]
+    return bool(node.predecessors or type(node) is Mapped or node.wired or node.wired is None)  # type: ignore[union-attr]
 
 
 def needs_of(node: Node) -> Sequence[Node]:

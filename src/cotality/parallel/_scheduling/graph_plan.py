@@ -86,15 +86,15 @@ class GraphPlan:
         """Those that somebody else runs."""
         self._ask_at = 0.0
         graph.add(nodes)
-        for node in kept - streaming:
-            graph.uses[graph.tickets[node]] += FOREVER
+        for ticket in map(graph.tickets.__getitem__, kept - streaming):
+            graph.uses[ticket] += FOREVER
         for node in streaming:
             graph.uses[graph.tickets[node]] += type(node) is not Mapped
         # One of each kind: its lane, and a limit that contradicts another one is found here, before anything runs.
-        tasks = [node for node in nodes if type(node) is Task and node.callback_function is not gathered]
-        for task in {(id(task.options), id(task.callback_function)): task for task in tasks}.values():
-            self._lanes.of(task)
-            self._limits.declare(task.options.limits)
+        for task in _one_of_each_kind(nodes):
+            if task.callback_function is not gathered:
+                self._lanes.of(task)
+                self._limits.declare(task.options.limits)
         self._ranks = Ranks(graph, Durations() if durations is None else durations) if are_worthwhile(graph) else None
         if self._ranks is not None and self._ranks.known:
             self._lanes.rank(self._ranks)
@@ -248,8 +248,10 @@ class GraphPlan:
     def _sort(self, now: float) -> None:
         """From what is ready to the lanes; what needs no backend is done at once."""
         ready, nodes, records = self.graph.ready, self.graph.nodes, self.records
-        lane_of, ahead = self._lanes.of, self._calls.ahead
+        ahead = self._calls.ahead
         arrived = False
+        options: Any = None
+        function: Any = None
         while ready:
             ticket = ready.popleft()
             if records.state[ticket] != PENDING or ticket in ahead:
@@ -263,7 +265,10 @@ class GraphPlan:
             elif node.options.asked and not self._declare(ticket, node):
                 continue
             elif self.memory is None or not self._is_known(ticket, self.memory, now):
-                lane_of(node).due.append(ticket)
+                if node.options is not options or node.callback_function is not function:
+                    # Mostly it is like the one before, and runs where that does.
+                    options, function, lane = node.options, node.callback_function, self._lanes.of(node)
+                lane.due.append(ticket)
                 arrived = True
         self.arrivals += arrived
 
@@ -457,3 +462,15 @@ class GraphPlan:
     def done(self) -> bool:
         """Whether nothing is left to do: every task has ended, or the run has failed."""
         return self.failure is not None or not self.graph.unfinished
+
+
+def _one_of_each_kind(nodes: Iterable[Node]) -> Iterable[Task[Any]]:
+    """Of the tasks with the same function and options, one."""
+    kinds: dict[tuple[int, int], Task[Any]] = {}
+    options: Any = None
+    function: Any = None
+    for node in nodes:
+        if type(node) is Task and (node.options is not options or node.callback_function is not function):
+            options, function = node.options, node.callback_function
+            kinds[id(options), id(function)] = node
+    return kinds.values()
