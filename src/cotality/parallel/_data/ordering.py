@@ -27,8 +27,6 @@ def is_wired(node: Node) -> bool:
 
 def needs_of(node: Node) -> Sequence[Node]:
     """The nodes that a node waits for; one may be there more than once."""
-    if not is_wired(node):
-        return ()
     lent = node.lent if type(node) is Mapped else ()
     sources = node.sources() if type(node) is Task else None
     if sources is None:
@@ -65,8 +63,8 @@ def in_order(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
             if node not in begun and is_wired(node):
                 begun.add(node)
                 missing = [need for need in needs_of(node) if need not in ordered and need not in known]
-                circle = next((need for need in missing if need in begun), None)
-                if circle is not None:
+                if not begun.isdisjoint(missing):
+                    circle = next(need for need in missing if need in begun)
                     raise CycleError(_circle([other for other in pending if other in begun], circle))
             if missing:
                 # What is pushed last is looked at first: so the first need comes first in the order.
