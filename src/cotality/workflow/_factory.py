@@ -6,10 +6,23 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from cotality.parallel import Mapped, Reference, Task, TaskOptions
-from cotality.parallel.building import ATOMS, DEFAULTS, Options, Place, Wire, Wired, alive, source_of, weave, wire_of
+from cotality.parallel.building import (
+    ATOMS,
+    DEFAULTS,
+    Options,
+    Place,
+    Wire,
+    Wired,
+    alive,
+    let_be_made_anew,
+    source_of,
+    weave,
+    wire_of,
+)
 from cotality.parallel.errors import ArgumentError, ReferenceMisuse
 from cotality.workflow._binder import Binder, Bound
 from cotality.workflow._hints import UNKNOWN, describe, fits, fits_fully, misfit
@@ -33,7 +46,7 @@ class _Core(Generic[R]):
 
     def __init__(self, function: Callable[..., R]) -> None:
         self.function = function
-        # Each is found in a worker by the function's name and the chain of what it wraps.
+        # Each is found in a worker by the function's name and the chain of what it wraps, or made of the function.
         self.checked: Callable[..., R] = self._checking(function, full=False)
         self.fully: Callable[..., R] = self._checking(self.checked, full=True)
         self._binder: Binder | None = None
@@ -61,6 +74,7 @@ class _Core(Generic[R]):
                 self.check_fully(*bound)
             return self.function(*args, **kwargs)
 
+        let_be_made_anew(checked, _fully_checked if full else _checked, self.function)
         return checked
 
     def bind_unchecked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
@@ -142,6 +156,14 @@ class _Core(Generic[R]):
             found = misfit(template, hint, fits_fully)
             if found is not None:
                 raise self.mismatch(place, hint, found)
+
+
+def _checked(function: Callable[..., R]) -> Callable[..., R]:
+    return _Core(function).checked
+
+
+def _fully_checked(function: Callable[..., R]) -> Callable[..., R]:
+    return _Core(function).fully
 
 
 class TaskFactory(Generic[P, R]):
@@ -273,6 +295,7 @@ class TaskFactory(Generic[P, R]):
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
+        self._refuse_lost_class()
         if self._bound is not None:
             return self._core.function(self._bound, *args, **kwargs)
         return self._core.function(*args, **kwargs)
@@ -286,10 +309,17 @@ class TaskFactory(Generic[P, R]):
         Raises:
             TypeError, ValueError: an option that does not exist or can not have this value.
         """
+        self._refuse_lost_class()
         return self._twin(self._options.updated(dict(options)), self._bound)
 
     def _twin(self, options: Options, bound: Any) -> TaskFactory[Any, R]:
         return TaskFactory(self._core.function, options, self._core, bound)
+
+    def _refuse_lost_class(self) -> None:
+        # Since 3.13 what @classmethod gives is a method: it asks us for attributes, and does not say for which class.
+        found = _found_by_name(self) if self._bound is None and "." in self.__qualname__ else None
+        if isinstance(found, MethodType) and found.__func__ is self:
+            raise TypeError(f"{self!r} does not know its class here: put @task above @classmethod")
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -307,10 +337,13 @@ class TaskFactory(Generic[P, R]):
     def __reduce__(self) -> Any:
         # By reference where the name leads here: what is in a worker is the very factory of its module. One with other
         # options goes with that one, whose checks are found there.
-        named = _named_as(self)
+        named = _found_by_name(self) if self.__module__ != "__main__" else None
         if named is self:
             return self.__qualname__
         if isinstance(named, TaskFactory) and named._core is self._core:
+            if named._bound is not None:
+                # A class method.
+                return _of_class, (self._bound, self._core.function.__name__, self._options)
             return _varied, (named, self._options, self._bound)
         return _rebuilt, (self._core.function, self._options, self._bound)
 
@@ -321,6 +354,13 @@ def _held(places: Iterable[Place], arguments: dict[str, Any], positional: tuple[
     return {place: Wire(template) if type(template) is Task else template for place, template in held.items()}
 
 
+class _OfClass(TaskFactory[P, R]):
+    """What ``@task`` makes of a class method."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self._twin(self._options, owner or type(instance))
+
+
 def _rebuilt(function: Callable[..., Any], options: Options, bound: Any) -> TaskFactory[..., Any]:
     return TaskFactory(function, options, None, bound)
 
@@ -329,9 +369,13 @@ def _varied(factory: TaskFactory[..., Any], options: Options, bound: Any) -> Tas
     return factory._twin(options, bound)
 
 
-def _named_as(factory: TaskFactory[..., Any]) -> Any:
-    """What the name of a factory leads to, for whoever imports its module."""
-    found: Any = sys.modules.get(factory.__module__) if factory.__module__ != "__main__" else None
+def _of_class(owner: type, name: str, options: Options) -> TaskFactory[..., Any]:
+    return _varied(getattr(owner, name), options, owner)
+
+
+def _found_by_name(factory: TaskFactory[..., Any]) -> Any:
+    """What the name of a factory leads to."""
+    found: Any = sys.modules.get(factory.__module__)
     for part in factory.__qualname__.split("."):
         found = getattr(found, part, None)
     return found
@@ -363,6 +407,9 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
         function: The function; ``async def`` too. Without it, a decorator with options is returned.
         options: See :class:`~cotality.parallel.TaskOptions`.
 
+    It goes above ``@classmethod`` and below ``@staticmethod``. That a class method is given its class, type checkers do
+    not see.
+
     Returns:
         The factory of tasks, or the decorator that makes one.
 
@@ -390,9 +437,11 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
 
 
 def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
-    if isinstance(function, (classmethod, staticmethod)):
-        kind = type(function).__name__
-        raise TypeError(f"put @task inside of @{kind}, that is below it")
+    factory: type[TaskFactory[..., Any]] = TaskFactory
+    if isinstance(function, classmethod):
+        factory, function = _OfClass, function.__func__
+    if isinstance(function, staticmethod):
+        raise TypeError("put @task inside of @staticmethod, that is below it")
     if isinstance(function, TaskFactory):
         raise TypeError(f"{function!r} is a task already: use .options(…) to change its options")
     if not callable(function):
@@ -402,4 +451,4 @@ def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
             f"{function.__qualname__} is an async generator, whose results have no end that could be awaited: "
             "return a list, or make a task per item with flow.map"
         )
-    return TaskFactory(function, options)
+    return factory(function, options)

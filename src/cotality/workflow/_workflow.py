@@ -259,7 +259,8 @@ class Workflow:
 
     def explain(self, **options: Unpack[WorkflowOptions]) -> Explanation:
         """What a run would do: what runs where, how wide and how long the workflow is, and what will not go well, such
-        as an argument that can not be sent to a process. Nothing runs, and no worker is started.
+        as an argument that can not be sent to a process; with a journal also what it takes over from there. Nothing
+        runs, no worker is started, and nothing is written.
 
         Parameters:
             options: As for :meth:`run`.
@@ -272,8 +273,8 @@ class Workflow:
         """
         settings = self._settings(options)
         backend = settings.get("backend", "threads")
-        workers, timeout = settings.get("max_workers"), settings.get("timeout")
-        return Explanation(self.name, self._ordered(), backend, workers, timeout, self._durations)
+        workers, timeout, journal = settings.get("max_workers"), settings.get("timeout"), settings.get("journal")
+        return Explanation(self.name, self._ordered(), backend, workers, timeout, self._durations, journal)
 
     def __reduce__(self) -> Any:
         # Flat, whatever waits for what: a chain of tasks may be long.

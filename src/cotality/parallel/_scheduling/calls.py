@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Final
 
 from cotality.parallel._data.asking import ask
-from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
 from cotality.parallel._data.reference import Reference
@@ -68,10 +67,9 @@ class Calls:
             self.ahead.add(ticket)
         return ticket, call
 
-    def learn(self, task: Task[Any], value: Any) -> None:
-        """Take note of what a task has given."""
-        if type(value) not in ATOMS:
-            self._bulky.add(id(task.callback_function))
+    def learn(self, task: Task[Any]) -> None:
+        """Take note that a task has given more than a number or a text."""
+        self._bulky.add(id(task.callback_function))
 
     def _is_for_workers_only(self, ticket: int, lane: Lane) -> bool:
         """Whether nobody needs a task's result but tasks on the same lane, each of them as a whole."""

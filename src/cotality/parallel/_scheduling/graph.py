@@ -62,13 +62,13 @@ class Graph:
     def add(self, nodes: Sequence[Node]) -> range:
         """Add nodes, each behind what it needs. Gives their tickets."""
         count = len(nodes)
-        tickets = self.records.extend(count)
         self.nodes.extend(nodes)
-        self.tickets.update(zip(nodes, tickets, strict=True))
         self.dependents.extend([None] * count)
         self.uses.extend([0] * count)
         self._waits.extend([0] * count)
         self.unfinished += count
+        tickets = self.records.extend(count)
+        self.tickets.update(zip(nodes, tickets, strict=True))
         for ticket, node in zip(tickets, nodes, strict=True):
             if type(node) is Mapped:
                 self.followers[ticket] = []

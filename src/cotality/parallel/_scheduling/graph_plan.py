@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.events import Note
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.memory import ASK_SECONDS, ELSEWHERE, GraphMemory
@@ -248,10 +249,8 @@ class GraphPlan:
     def _sort(self, now: float) -> None:
         """From what is ready to the lanes; what needs no backend is done at once."""
         ready, nodes, records = self.graph.ready, self.graph.nodes, self.records
-        ahead = self._calls.ahead
+        lane_of, ahead = self._lanes.of, self._calls.ahead
         arrived = False
-        options: Any = None
-        function: Any = None
         while ready:
             ticket = ready.popleft()
             if records.state[ticket] != PENDING or ticket in ahead:
@@ -265,10 +264,7 @@ class GraphPlan:
             elif node.options.asked and not self._declare(ticket, node):
                 continue
             elif self.memory is None or not self._is_known(ticket, self.memory, now):
-                if node.options is not options or node.callback_function is not function:
-                    # Mostly it is like the one before, and runs where that does.
-                    options, function, lane = node.options, node.callback_function, self._lanes.of(node)
-                lane.due.append(ticket)
+                lane_of(node).due.append(ticket)
                 arrived = True
         self.arrivals += arrived
 
@@ -342,14 +338,14 @@ class GraphPlan:
                     self._give_up(ticket, gave_a_task(value))
                 else:
                     graph.succeed(ticket, value)
-                    if learns:
-                        self._calls.learn(task_of(planned[1]), value)
+                    if learns and type(value) not in ATOMS:
+                        self._calls.learn(task_of(planned[1]))
                 if special:
                     self._wrap_up(ticket)
                 if ahead and ticket in ahead and state[ticket] != PENDING:
                     self._has_followed(ticket)
         self._aftermath.look()
-        if self._ranks is not None and endings and self._ranks.learn(endings):
+        if self._ranks is not None and endings and self._ranks.learn(endings, now):
             self._lanes.rank(self._ranks)
         outgoing, self._aftermath.outgoing = self._aftermath.outgoing, []
         return outgoing

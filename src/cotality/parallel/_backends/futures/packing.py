@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
-from cotality.parallel._backends.futures.overhear import home
+from cotality.parallel._backends.futures.home import home
 from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
@@ -153,7 +153,16 @@ class Packing:
                 functions[number] = len(inputs)
                 inputs.append(self._put_function(number, function.message))
         names, columns = packed.columns
-        content = (home(), self._listening, self._width, functions, next(iter(functions)), names, columns, places)
+        content = (
+            tuple(home()),
+            self._listening,
+            self._width,
+            functions,
+            next(iter(functions)),
+            names,
+            columns,
+            places,
+        )
         return marshal.dumps(content), inputs
 
     def _put_function(self, number: int, message: bytes) -> Any:

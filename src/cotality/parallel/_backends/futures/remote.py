@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import platform
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from cotality.parallel._backends.cpus import enclosing_width
+from cotality.parallel._backends.futures.home import MACHINE, Home
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results
@@ -32,16 +32,6 @@ VERSION: Final = (__version__, *sys.version_info[:2])
 """What both ends must have in common."""
 
 
-def _machine() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read()
-    except OSError:
-        return platform.node()
-
-
-MACHINE: Final = _machine()
-"""Which clock this is."""
 CURE: Final = "install what is missing where the workers run, or upload it to them"
 HOSTAGE_SECONDS = 0.1
 """How long a batch may take before what has not started is given back, for other workers."""
@@ -146,7 +136,8 @@ class _Batch:
     """A batch while it runs."""
 
     def __init__(self, content: tuple[Any, ...], inputs: Sequence[Any]) -> None:
-        self._home, self._wanted, self._width, self._functions, number, names, columns, self._places = content
+        caller, self._wanted, self._width, self._functions, number, names, columns, self._places = content
+        self._caller = Home(*caller)
         self._inputs = inputs
         self._results = _Apart()
         self._previous: tuple[Any] | None = None
@@ -157,7 +148,7 @@ class _Batch:
     def run(self, worker: str | None) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
         outcomes: list[bytes] = []
-        hearing = Hearing(self._wanted, self._home)
+        hearing = Hearing(self._wanted, self._caller)
         times = [monotonic()]
         with hearing:
             try:
@@ -167,16 +158,15 @@ class _Batch:
             for row in rows:
                 if outcomes and times[-1] - times[0] > HOSTAGE_SECONDS:
                     break
-                hearing.place = len(outcomes)
-                outcomes.append(self._outcome(call, row, hearing))
+                hearing.turn_to(len(outcomes))
+                outcomes.append(self._outcome(call, row))
                 times.append(monotonic())
-        told = worker or _place(self._home), outcomes, MACHINE, times, hearing.said
+        told = worker or _place(self._caller), outcomes, MACHINE, times, hearing.said
         return marshal.dumps(told), self._results.lent
 
-    def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...], hearing: Hearing) -> bytes:
+    def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...]) -> bytes:
         context = copy_context()
         context.run(enclosing_width.set, lambda: self._width)
-        context.run(hearing.attend)
         try:
             value = context.run(call, *row)
         except _Unloadable as unloadable:
@@ -255,9 +245,9 @@ def _refusing(unloadable: _Unloadable) -> Callable[..., Any]:
     return refuse
 
 
-def _place(home: tuple[int, bytes]) -> str:
+def _place(caller: Home) -> str:
     """Where this is."""
-    if os.getpid() != home[0]:
+    if os.getpid() != caller.interpreter[0]:
         return f"process {os.getpid()}"
     interpreters = sys.modules.get("concurrent.interpreters")
     if interpreters is not None:
