@@ -10,16 +10,26 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Any, Final
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, is_wired, wires_of
 from cotality.parallel._data.reference import OUTCOME, VALUE, Wire, fill
 from cotality.parallel._data.sealed import Sealed
-from cotality.parallel._data.task import Call, Task, is_gathering
+from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ResultNotKept, TaskCancelled, TaskSkipped
-from cotality.parallel._scheduling.records import CANCELLED, DROPPED, FAILED, PENDING, SKIPPED, SUCCEEDED, Gone, Records
+from cotality.parallel._scheduling.records import (
+    CANCELLED,
+    DROPPED,
+    FAILED,
+    NAMES,
+    PENDING,
+    SKIPPED,
+    SUCCEEDED,
+    Gone,
+    Records,
+)
 
 _ABSENT: Final = object()
 FOREVER = 1 << 40
@@ -358,11 +368,16 @@ class Graph:
 
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state, as people say it; maps and what only puts results together left out."""
-        counts: Counter[str] = Counter()
-        for ticket, node in enumerate(self.nodes):
-            if is_counted(node):
-                pending = self.records.state[ticket] == PENDING
-                counts["pending" if pending else self.records.state_of(ticket)] += 1
+        records = self.records
+        counted = [*map(is_counted, self.nodes)]
+        numbers = Counter(compress(records.state, counted))
+        pending, failed = numbers.pop(PENDING, 0), numbers.pop(FAILED, 0)
+        counts: Counter[str] = Counter({NAMES[state]: number for state, number in numbers.items()})
+        if pending:
+            counts["pending"] = pending
+        if failed:
+            how = [ticket for ticket in records.errors if counted[ticket] and records.state[ticket] == FAILED]
+            counts.update(map(records.state_of, how))
         return dict(counts)
 
     def _tell_watchers(self, ticket: int) -> None:
@@ -387,4 +402,4 @@ class Graph:
 
 def is_counted(node: Any) -> bool:
     """Whether a node is a task of the user's: no map, and nothing that only puts results together."""
-    return node.is_task if type(node) is Gone else type(node) is Task and not is_gathering(node)
+    return node.is_task if type(node) is Gone else type(node) is Task and node.callback_function is not gathered
