@@ -79,14 +79,13 @@ class Graph:
         self.unfinished += count
         tickets = self.records.extend(count)
         self.tickets.update(zip(nodes, tickets, strict=True))
+        ready, waits = self.ready, self._waits
         for ticket, node in zip(tickets, nodes, strict=True):
-            if type(node) is Mapped:
-                self.followers[ticket] = []
             bars = self._connect(ticket, node) if is_wired(node) else None
             if bars is not None:
                 self._skip_from([ticket], *bars)
-            elif not self._waits[ticket]:
-                self.ready.append(ticket)
+            elif not waits[ticket]:
+                ready.append(ticket)
         return tickets
 
     def _connect(self, ticket: int, node: Node) -> tuple[str, Exception] | None:
@@ -116,6 +115,7 @@ class Graph:
             else:
                 bars = self._depend(source, ticket) or bars
         if type(node) is Mapped:
+            self.followers[ticket] = []
             self._lend(ticket, node, inputs)
         for predecessor in node.predecessors:
             source = tickets[predecessor]

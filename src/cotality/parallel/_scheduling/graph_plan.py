@@ -155,11 +155,13 @@ class GraphPlan:
             while barred and len(due) < fair and self._limits.admit(ticket_of(barred[0]), limits, now):
                 self._begin(barred.popleft(), lane, due, most, now)
         queue, nodes, state = lane.due, self.graph.nodes, self.records.state
+        as_they_are = not (lane.chains or lane.keeps)
         while queue and len(due) < fair:
             entry = queue.popleft()
             if type(entry) is int and nodes[entry].options.plain and state[entry] == PENDING:
                 # Most tasks of a large workflow are like that: nothing to ask, or to write down.
-                planned = self._plan(entry, nodes[entry], lane)
+                task = nodes[entry]
+                planned = (entry, task) if as_they_are and task.wired == () else self._plan(entry, task, lane)
                 if planned is not None:
                     due.append(planned)
                     if lane.chains:
