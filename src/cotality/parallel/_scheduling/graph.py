@@ -372,14 +372,13 @@ class Graph:
         """How many tasks ended in which state, as people say it; maps and what only puts results together left out."""
         records = self.records
         counted = [*map(is_counted, self.nodes)]
-        numbers = Counter(compress(records.state, counted))
-        pending, failed = numbers.pop(PENDING, 0), numbers.pop(FAILED, 0)
-        counts: Counter[str] = Counter({NAMES[state]: number for state, number in numbers.items()})
-        if pending:
-            counts["pending"] = pending
-        if failed:
-            how = [ticket for ticket in records.errors if counted[ticket] and records.state[ticket] == FAILED]
-            counts.update(map(records.state_of, how))
+        counts: Counter[str] = Counter()
+        for state, number in Counter(compress(records.state, counted)).items():
+            if state == FAILED:
+                failed = [ticket for ticket, other in enumerate(records.state) if other == FAILED and counted[ticket]]
+                counts.update(map(records.state_of, failed))
+            else:
+                counts["pending" if state == PENDING else NAMES[state]] = number
         return dict(counts)
 
     def _tell_watchers(self, ticket: int) -> None:
