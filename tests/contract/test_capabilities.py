@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from cotality.parallel.foreseeing import capabilities_of
 from tests.contract import speakers
 from tests.contract.conftest import GUESTS
 from tests.contract.functions import die, double, give, wait
+from tests.forks import METHODS
 
 
 def test_ours_can_do_more_than_guests(pools: dict[str, Any], dask: Any) -> None:
@@ -136,7 +138,7 @@ def test_what_others_say_in_the_same_worker_takes_its_usual_way(tmp_path: Path) 
 
 
 def test_a_worker_that_dies_breaks_a_foreign_executor_and_every_task_is_told() -> None:
-    with ProcessPoolExecutor(1) as executor:
+    with ProcessPoolExecutor(1, multiprocessing.get_context(METHODS[0])) as executor:
         tasks: list[Task[Any]] = [Task(die, {}), *(Task(double, {"x": n}) for n in range(20))]
         results = run(tasks, backend=executor, return_exceptions=True)
     assert [type(result) for result in results] == [WorkerDied] * 21

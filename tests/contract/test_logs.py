@@ -19,6 +19,7 @@ from cotality.parallel.foreseeing import capabilities_of
 from cotality.workflow import Workflow
 from tests.contract import speakers
 from tests.contract.functions import give, note
+from tests.forks import needs_forks
 
 
 class Listener(logging.Handler):
@@ -337,6 +338,7 @@ def test_an_initializer_that_sets_up_no_handler_is_heard(heard: Listener) -> Non
     assert heard.messages == ["getting ready", "by speakers.other"]
 
 
+@needs_forks
 def test_a_child_that_a_task_has_forked_does_not_speak_for_it(heard: Listener, capfd: Any) -> None:
     run([Task(speakers.log_from_a_fork, {})] * 2, backend="processes", max_workers=1)
     assert heard.messages == ["from the task"] * 2
@@ -361,7 +363,7 @@ def test_what_tasks_print_goes_where_the_caller_prints(backend: Any) -> None:
     assert err.getvalue() == "to the other one\n"
 
 
-@pytest.mark.parametrize("where", ["processes", "spawn", "fork"])
+@pytest.mark.parametrize("where", ["processes", "spawn", pytest.param("fork", marks=needs_forks)])
 def test_what_was_printed_before_a_worker_dies_is_there(where: str, pools: dict[str, Any]) -> None:
     elsewhere = io.StringIO()
     with contextlib.redirect_stdout(elsewhere):

@@ -27,11 +27,11 @@ from cotality.core.utils.process import Task, execute_tasks_in_parallel
 from cotality.parallel import ProcessExecutor, ThreadExecutor, run, worker_state
 from cotality.parallel.errors import TransferError, WorkerDied, WorkerStartError
 from tests.executors import functions
+from tests.forks import METHODS, needs_forks
 
 pytestmark = pytest.mark.usefixtures("no_survivors")
 
 Make: TypeAlias = Callable[..., futures.Executor]
-METHODS = ("forkserver", "spawn", "fork")
 WAIT = 20
 """Seconds after which what is waited for will not come any more."""
 
@@ -210,7 +210,7 @@ def test_worker_state_lasts_as_long_as_the_worker(make: Make) -> None:
     assert "calls" not in worker_state()
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "fork"])
 def test_max_tasks_per_child(method: Any) -> None:
     with ProcessExecutor(1, start_method=method, max_tasks_per_child=3) as executor:
         one_by_one = [executor.submit(functions.count_calls).result(WAIT) for _ in range(7)]
@@ -245,6 +245,7 @@ def test_no_context_variable_of_who_submits_first() -> None:
         assert executor.submit(whose.get).result(WAIT) == "nobody"
 
 
+@needs_forks
 def test_forked_workers_run_their_own_exit_functions_only() -> None:
     program = run_program(
         "import atexit\n"
@@ -454,6 +455,7 @@ def test_end_of_the_program(executor: str, ending: str) -> None:
     assert (program.returncode, program.stdout, program.stderr) == (0, "all\n", "")
 
 
+@needs_forks
 def test_executor_at_work_in_a_forked_child(make: Make) -> None:
     executor = make(1)
     executor.submit(functions.same, 1).result(WAIT)

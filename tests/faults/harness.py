@@ -95,7 +95,9 @@ class Program:
         self._began = time.monotonic()
         self._until = self._began + deadline
         variables = {**os.environ, **(environment or {}), "BACKEND": backend}
-        variables.setdefault("PYTHONPATH", str(folder))
+        if "PYTHONPATH" not in (environment or {}):
+            inherited = os.environ.get("PYTHONPATH")
+            variables["PYTHONPATH"] = os.pathsep.join([str(folder), *([inherited] if inherited else [])])
         # Unbuffered, one print is two writes.
         variables.pop("PYTHONUNBUFFERED", None)
         variables[MARKER] = self._marker.partition("=")[2]

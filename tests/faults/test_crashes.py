@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.harness import Run
+from tests.forks import needs_forks
 
 CRASHES = {
     "exit 0": ("os._exit(0)", "exit code 0"),
@@ -386,6 +387,7 @@ def test_task_closes_every_descriptor(run: Run) -> None:
     )
 
 
+@needs_forks
 def test_task_forks(run: Run) -> None:
     """The child that comes out of a task answers for nobody."""
     run(

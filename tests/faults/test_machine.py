@@ -12,6 +12,7 @@ import pytest
 
 from cotality.parallel._backends.processes.pool import default_pool
 from tests.faults.harness import Program, Run
+from tests.forks import needs_forks
 
 BOTH = pytest.mark.parametrize("backend", ["threads", "processes"])
 
@@ -417,6 +418,7 @@ def test_calls_from_many_threads_at_once(run: Run, backend: str) -> None:
     )
 
 
+@needs_forks
 @BOTH
 def test_program_forks_with_warm_workers(run: Run, backend: str) -> None:
     run(

@@ -99,10 +99,15 @@ class Remembering:
         if facts is not None:
             return key, facts
         self._known[ticket] = known = Known(key, self._call(ticket, task, kind, arguments), kind)
-        reason = None if self._reasons is None else self._reasons.of(key, known.call, kind.function)
+        self._miss(ticket, known)
+        return None
+
+    def _miss(self, _ticket: int, known: Known) -> None:
+        """The journal has not got it: say why, if it has its like."""
+        key, call, kind = known
+        reason = None if self._reasons is None else self._reasons.news(key, call, kind.function)
         if reason is not None:
             warn("journal.runs_again", reason, task=kind.name)
-        return None
 
     def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
         return call_of(kind.function, arguments)

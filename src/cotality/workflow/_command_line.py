@@ -86,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
         command.add_argument("--backend", choices=BACKENDS, help="where tasks run that name no backend of their own")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
+    explain.add_argument(
+        "--journal", metavar="PATH", help="also say what a run would take over from it; it is only read"
+    )
     for command in (run, resume):
         command.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
         command.add_argument(
@@ -131,7 +134,7 @@ def _run(given: argparse.Namespace) -> int:
     check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
-        stream = flow.stream(raise_failures=False, progress=given.progress, journal=given.journal, **_options(given))
+        stream = flow.stream(raise_failures=False, **_options(given))
     except (TypeError, ValueError) as error:
         raise Unusable(str(error)) from None
     try:
@@ -182,7 +185,14 @@ def _draw(given: argparse.Namespace) -> int:
 
 
 def _options(given: argparse.Namespace) -> Any:
-    chosen = {"max_workers": given.workers, "backend": given.backend, "timeout": given.timeout}
+    """The options that were given; for the others the workflow's own hold."""
+    chosen = {
+        "max_workers": given.workers,
+        "backend": given.backend,
+        "timeout": given.timeout,
+        "journal": given.journal,
+        "progress": getattr(given, "progress", False) or None,
+    }
     return {name: value for name, value in chosen.items() if value is not None}
 
 

@@ -18,6 +18,7 @@ from cotality.parallel.foreseeing import (
     usable_cpus,
 )
 from cotality.workflow._foresight import Foreseen, foresee
+from cotality.workflow._resumption import Resumption
 
 MOST_PICKLED = 100
 """Of how many tasks of one name the arguments are pickled, to see whether they can be and how large they are."""
@@ -37,6 +38,7 @@ class Explanation:
         workers: How many workers the workflow's own backend has; None for a pool, which only itself knows.
         seconds: How long the tasks on the longest path and all tasks together take, by what earlier runs of the same
             workflow have shown; None as long as that is not known of all.
+        resumption: What is taken over from the journal, and why the rest runs; None without one.
         problems: What will fail, or can not go well, a line each.
         remarks: What is good to know.
 
@@ -61,6 +63,7 @@ class Explanation:
         max_workers: int | None,
         timeout: float | None,
         durations: Durations,
+        journal: Any = None,
     ) -> None:
         self.name = name
         self._backend = backend
@@ -82,6 +85,9 @@ class Explanation:
         firsts = [(foreseen.tasks[0], foreseen.number or 0) for foreseen in mapped.values() if foreseen.tasks]
         self._look_at_limits([*((task, 1) for task in tasks), *firsts], timeout)
         self.seconds: tuple[float, float] | None = _seconds(nodes, mapped, durations)
+        self.resumption: Resumption | None = None if journal is None else Resumption(nodes, journal)
+        for problem in () if self.resumption is None else self.resumption.problems:
+            self._add_problem(problem)
         if backend == "processes" and (self.workers or 0) > usable_cpus():
             self.remarks.append(f"{self.workers} processes share {usable_cpus()} processors")
 
@@ -120,7 +126,7 @@ class Explanation:
         return able
 
     def _look_at_arguments(self, task: Task[Any]) -> None:
-        wired = {place for place, _template in task.wired or task.wiring()}
+        wired = set(task.look())
         size = 0
         for place, value in [*enumerate(task.positional), *task.arguments.items()]:
             if place in wired:
@@ -165,6 +171,7 @@ class Explanation:
         for where, names in self.places.items():
             lines.append(f"  {where}")
             lines += [f"    {name} × {number:,}{self._size(name)}" for name, number in names.items()]
+        lines += [] if self.resumption is None else [str(self.resumption)]
         lines += [f"  remark: {remark}" for remark in self.remarks]
         lines += [f"  problem: {problem}" for problem in self.problems]
         return "\n".join(lines)

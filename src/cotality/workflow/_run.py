@@ -218,7 +218,7 @@ class Run:
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write a trace that https://ui.perfetto.dev and ``chrome://tracing`` open: a row for each worker, with arrows
-        from each task to those that take its result.
+        from each task to those that have waited for it.
 
         Parameters:
             path: The file, which is replaced.
@@ -229,7 +229,8 @@ class Run:
         import json
 
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(trace_of(f"{self.workflow} {self.id}", self._account.rows(self._execution.began)), file)
+            rows, joints = self._account.rows(self._execution.began), self._account.joints()
+            json.dump(trace_of(f"{self.workflow} {self.id}", rows, joints), file)
 
     def record(self) -> RunRecord:
         """All that is known of the run as plain data, without arguments and results: what a report is made of.

@@ -154,9 +154,12 @@ class ThreadBackend:
 
     def _start(self) -> None:
         member = _Member(self._belonging)
+        # Before it runs: one that nobody knew of, because of an interrupt, would never be told that the run is over.
+        self._members.append(member)
         try:
             self._launch(lambda: self._serve(member))
         except RuntimeError as error:
+            self._members.remove(member)
             self._started -= 1
             # Since 3.12 no thread can be started a while before the interpreter says that it ends.
             if sys.is_finalizing() or "shutdown" in str(error):
@@ -165,8 +168,6 @@ class ThreadBackend:
                 raise OSError("no thread could be started: the limit of threads or of memory is reached") from error
             # Those that run already will do it.
             self.workers = self._started
-        else:
-            self._members.append(member)
 
     def _launch(self, duty: Callable[[], None]) -> None:
         """Have a thread do this."""
@@ -178,9 +179,7 @@ class ThreadBackend:
         context = self._context.copy()
         if self._prepare is not None:
             try:
-                context.run(
-                    self._prepare, self._members.index(member) if member in self._members else len(self._members)
-                )
+                context.run(self._prepare, self._members.index(member))
             except BaseException as error:
                 self._unprepared = error
                 self._owner.open()
@@ -297,11 +296,11 @@ class ThreadBackend:
         self._due.clear()
         for member in self._members:
             self._claim(member)
+            member.parked.open()
         # Its own context leads back to it, and these to the results of the run.
         self._members.clear()
         self._belonging = None
-        while self._idle:
-            self._idle.popleft().parked.open()
+        self._idle.clear()
 
 
 def _marked(context: Context, member: _Member, mark: Mark) -> Context:

@@ -59,7 +59,7 @@ class Mapped(Generic[R]):
     @property
     def outputs(self) -> list[R]:
         """A reference to the results of all items, in their order, to be given to a task or to another map."""
-        return Reference(Wire(self))  # type: ignore[return-value]
+        return Reference(self)  # type: ignore[return-value]
 
     @property
     def outcomes(self) -> list[Outcome[R]]:

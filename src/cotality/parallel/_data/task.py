@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from cotality.parallel._data.outcome import Outcome
-from cotality.parallel._data.reference import OUTCOME, Reference, Wire, Wired, alive, weave, wires_in
+from cotality.parallel._data.reference import OUTCOME, Place, Reference, Wire, Wired, alive, weave, wires_in
 from cotality.parallel._data.task_options import DEFAULTS, Options
 
 # Covariant, so that a task of an ``async def`` is a ``Task[Coroutine[...]]``, which the reads below take apart,
@@ -25,7 +25,7 @@ class _Output:
     def __get__(self, task: Task[T], owner: type) -> T: ...
     def __get__(self, task: Any, owner: type) -> Any:
         """A reference to the future result, to be given to another task."""
-        return self if task is None else Reference(Wire(task))
+        return self if task is None else Reference(task)
 
 
 class _Outcome:
@@ -73,7 +73,8 @@ class Task(Generic[R]):
     checked: Callable[..., R] | None = field(default=None, init=False)
     """What is called instead when arguments come from other tasks: checks them, and calls the function."""
     wired: Wired | None = field(default=None, init=False)
-    """Which arguments hold wires; None as long as nobody has looked."""
+    """Which arguments hold wires; None as long as nobody has looked. Those of a task that ``@task`` has made hold them
+    in ``arguments`` and ``positional``."""
     predecessors: tuple[Any, ...] = field(default=(), init=False)
 
     output: ClassVar[_Output] = _Output()
@@ -155,23 +156,34 @@ class Task(Generic[R]):
         self.predecessors += others
         return self
 
-    def wiring(self) -> Wired:
-        """The arguments that hold wires; those of a task that ``@task`` has not made are looked for now."""
+    def look(self) -> Wired:
+        """Which arguments hold wires; for those of a task that ``@task`` has not made it is found now."""
         if self.wired is None:
-            places: list[tuple[str | int, Any]] = [*self.arguments.items(), *enumerate(self.positional)]
+            places: list[tuple[Place, Any]] = [*self.arguments.items(), *enumerate(self.positional)]
             woven = [(place, weave(value)) for place, value in places] if alive else []
-            self.wired = tuple((place, template) for place, (template, wires) in woven if wires)
+            self.wired = {place: template for place, (template, wires) in woven if wires} or ()
         return self.wired
+
+    def sources(self) -> list[Any] | None:
+        """Whose results it takes, where each of its wires is an argument of its own and stands for all that a task or a
+        map gives; in the order of those arguments. None if there are other wires."""
+        wired = self.look() if self.wired is None else self.wired
+        if type(wired) is dict:
+            wires = [template for template in wired.values() if type(template) is Wire and template.is_whole]
+            return [wire.task for wire in wires] if len(wires) == len(wired) else None
+        arguments, positional = self.arguments, self.positional
+        return [positional[place] if type(place) is int else arguments[place] for place in wired]  # type: ignore[index]
+
+    def wiring(self) -> list[tuple[Place, Any]]:
+        """The arguments that hold wires, and what each holds."""
+        wired = self.look()
+        if isinstance(wired, dict):
+            return list(wired.items())
+        return list(zip(wired, map(Wire, self.sources() or ()), strict=True))
 
     def wires(self) -> list[Wire]:
         """Every wire among the arguments."""
-        wires: list[Wire] = []
-        for _place, template in self.wired or self.wiring():
-            if type(template) is Wire:
-                wires.append(template)
-            else:
-                wires += wires_in(template)
-        return wires
+        return [wire for _place, template in self.wiring() for wire in wires_in(template)]
 
     def __repr__(self) -> str:
         # Names only: a value may be a secret, or ten thousand lines long.

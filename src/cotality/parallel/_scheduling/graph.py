@@ -62,13 +62,13 @@ class Graph:
     def add(self, nodes: Sequence[Node]) -> range:
         """Add nodes, each behind what it needs. Gives their tickets."""
         count = len(nodes)
-        tickets = self.records.extend(count)
         self.nodes.extend(nodes)
-        self.tickets.update(zip(nodes, tickets, strict=True))
         self.dependents.extend([None] * count)
         self.uses.extend([0] * count)
         self._waits.extend([0] * count)
         self.unfinished += count
+        tickets = self.records.extend(count)
+        self.tickets.update(zip(nodes, tickets, strict=True))
         for ticket, node in zip(tickets, nodes, strict=True):
             if type(node) is Mapped:
                 self.followers[ticket] = []
@@ -84,13 +84,20 @@ class Graph:
         bars: tuple[str, Exception] | None = None
         tickets, uses = self.tickets, self.uses
         inputs: dict[int, bool] = {}
-        for wire in wires_of(node):
-            source = tickets[wire.task]
-            inputs[source] = wire.kind == OUTCOME and inputs.get(source, True)
+        sources = node.sources() if type(node) is Task else None
+        if sources is None:
+            for wire in wires_of(node):
+                source = tickets[wire.task]
+                inputs[source] = wire.kind == OUTCOME and inputs.get(source, True)
+        else:
+            for other in sources:
+                inputs[tickets[other]] = False
         self._inputs[ticket] = tuple(inputs)
         for source, only_outcome in inputs.items():
             uses[source] += 1
-            if only_outcome:
+            if sources is not None:
+                bars = self._depend(source, ticket) or bars
+            elif only_outcome:
                 self._await(source, ticket, self._watchers.setdefault(source, []))
             elif self._follows(node, source):
                 # It goes from item to item: it waits for the other map to begin, not to end.
@@ -188,21 +195,19 @@ class Graph:
             Exception: a part of a value that is asked for is not there.
         """
         task: Task[Any] = self.nodes[ticket]
-        wiring = task.wired or task.wiring()
-        if not wiring:
+        wired = task.look()
+        if not wired:
             return task
         arguments = dict(task.arguments)
         positional = list(task.positional)
-        values, tickets = self.values, self.tickets
-        absent = _ABSENT if ahead_of is None else ahead_of
-        for place, template in wiring:
-            value: Any = _ABSENT
-            if type(template) is Wire and not template.path and template.kind == VALUE:
-                # Most are like that.
-                value = values.get(tickets[template.task], absent)
-            if value is _ABSENT or isinstance(value, Sealed):
-                value_at = partial(self.look_up, ahead_of=ahead_of, sealed=sealed)
-                value = value_at(template) if type(template) is Wire else fill(template, value_at)
+        inputs = self._inputs.get(ticket, ())
+        if type(wired) is tuple and len(wired) == len(inputs):
+            # Most are like that: each takes all that another one gives.
+            given = self._results_of(inputs, ahead_of, sealed=sealed)
+        else:
+            value_at = partial(self.look_up, ahead_of=ahead_of, sealed=sealed)
+            given = [fill(template, value_at) for _place, template in task.wiring()]
+        for place, value in zip(wired, given, strict=True):
             if type(place) is int:
                 positional[place] = value
             else:
@@ -218,18 +223,29 @@ class Graph:
         source = self.tickets[wire.task]
         if wire.kind == OUTCOME:
             return wire.follow(self.outcome_for(source))
-        if source in self.values:
-            value = self.values[source]
-            if isinstance(value, Sealed) and (wire.path or not sealed or not value.travels):
-                value = self.values[source] = value.open()
-        elif ahead_of is not None:
-            return ahead_of
-        else:
-            raise ResultNotKept(
-                f"the result of {wire.task.name} was dropped before a task that a map made asked for it: "
-                "add it to the workflow to keep it"
-            )
+        (value,) = self._results_of((source,), ahead_of, sealed=sealed and not wire.path)
         return wire.follow(value) if wire.path else value
+
+    def _results_of(self, sources: Sequence[int], ahead_of: Any, *, sealed: bool) -> list[Any]:
+        """What these nodes have given; see :meth:`call_of`.
+
+        Raises:
+            Exception: a result was dropped.
+        """
+        results = []
+        for source in sources:
+            value = self.values.get(source, _ABSENT)
+            if isinstance(value, Sealed) and not (sealed and value.travels):
+                value = self.values[source] = value.open()
+            elif value is _ABSENT:
+                if ahead_of is None:
+                    raise ResultNotKept(
+                        f"the result of {self.nodes[source].name} was dropped before a task that a map made asked for "
+                        "it: add it to the workflow to keep it"
+                    )
+                value = ahead_of
+            results.append(value)
+        return results
 
     def value_of(self, ticket: int) -> Any:
         """A node's result, opened if it was not; DROPPED if it is not there any more.

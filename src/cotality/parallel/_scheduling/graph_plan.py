@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.events import Note
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.memory import ASK_SECONDS, ELSEWHERE, GraphMemory
@@ -250,6 +251,7 @@ class GraphPlan:
         ready, nodes, records = self.graph.ready, self.graph.nodes, self.records
         lane_of, ahead = self._lanes.of, self._calls.ahead
         arrived = False
+        lane, options, function = None, None, None
         while ready:
             ticket = ready.popleft()
             if records.state[ticket] != PENDING or ticket in ahead:
@@ -263,7 +265,10 @@ class GraphPlan:
             elif node.options.asked and not self._declare(ticket, node):
                 continue
             elif self.memory is None or not self._is_known(ticket, self.memory, now):
-                lane_of(node).due.append(ticket)
+                if lane is None or node.options is not options or node.callback_function is not function:
+                    # Most are like the one before them.
+                    lane, options, function = lane_of(node), node.options, node.callback_function
+                lane.due.append(ticket)
                 arrived = True
         self.arrivals += arrived
 
@@ -337,14 +342,14 @@ class GraphPlan:
                     self._give_up(ticket, gave_a_task(value))
                 else:
                     graph.succeed(ticket, value)
-                    if learns:
-                        self._calls.learn(task_of(planned[1]), value)
+                    if learns and type(value) not in ATOMS:
+                        self._calls.learn(task_of(planned[1]))
                 if special:
                     self._wrap_up(ticket)
                 if ahead and ticket in ahead and state[ticket] != PENDING:
                     self._has_followed(ticket)
         self._aftermath.look()
-        if self._ranks is not None and endings and self._ranks.learn(endings):
+        if self._ranks is not None and endings and self._ranks.learn(endings, now):
             self._lanes.rank(self._ranks)
         outgoing, self._aftermath.outgoing = self._aftermath.outgoing, []
         return outgoing

@@ -51,11 +51,12 @@ class Records:
     def extend(self, count: int) -> range:
         """Tickets for so many more tasks."""
         first = len(self.state)
-        self.state.extend(bytes(count))
         for times in (self.ready, self.began, self.ended):
             times.extend(array("d", [NEVER]) * count)
         self.workers.extend([None] * count)
         self.places.extend(array("q", [NO_PLACE]) * count)
+        # Last: who has a state is there, and a Ctrl-C in the midst of this leaves nobody who is there by half.
+        self.state.extend(bytes(count))
         return range(first, first + count)
 
     def outcome(self, ticket: int, node: Any, value: Any, name: str | None = None) -> Outcome[Any]:

@@ -10,6 +10,8 @@ BATCH_SECONDS = 0.02
 """The work one message should carry. A message costs 100 to 300 µs on both sides together: about 1 % of this."""
 WORTHWHILE_SECONDS = 0.001
 """The least work that is worth a message of its own, as long as no worker waits for it."""
+HEAP_SECONDS = 0.002
+"""For how long what lies ready for workers should last: longer than a turn of the loop takes."""
 LARGEST_BATCH = 512
 SAMPLES = 16
 
@@ -47,6 +49,13 @@ class Sizing:
         self.batch = max(1, self.batch // 2, min(fitting, 2 * self.batch + 6, LARGEST_BATCH))
         if self._fixed is None:
             self.window = max(2 * self._workers, min(self._reach, 2 * self._workers * self.batch))
+
+    @property
+    def stock(self) -> int:
+        """How many may be with workers that take from one heap. Beyond what they run only what they take up before they
+        can be given more: what lies there has its turn before what is more urgent and comes later."""
+        ahead = int(self._workers * HEAP_SECONDS / (self._mean + 1e-7) + 0.99)
+        return min(self.window, self._workers + ahead)
 
     def share(self, due: int, idle: int) -> int:
         """How many of the tasks that are due the next batch may hold: enough to be worth a message, but so that each

@@ -10,7 +10,8 @@ from typing import Any
 
 from cotality.parallel._backends.capture.listening import listening
 from cotality.parallel._backends.cpus import enclosing_width, narrowed, process_width
-from cotality.parallel._backends.processes import launch, main_module
+from cotality.parallel._backends.forks import START_METHODS, StartMethod
+from cotality.parallel._backends.processes import main_module
 from cotality.parallel._backends.processes.backend import ProcessBackend
 from cotality.parallel._backends.processes.warm import WarmWorkers
 from cotality.parallel._data.capabilities import OF_THREADS
@@ -29,7 +30,7 @@ class ProcessPool:
     def __init__(
         self,
         max_workers: int | None = None,
-        start_method: launch.StartMethod = "forkserver",
+        start_method: StartMethod = START_METHODS[0],
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         max_tasks_per_worker: int | None = None,

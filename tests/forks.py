@@ -1,0 +1,13 @@
+"""What tests ask before they fork."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+CAN_FORK = hasattr(os, "fork")
+METHODS = ("forkserver", "spawn", "fork") if CAN_FORK else ("spawn",)
+"""The start methods that this system has."""
+
+needs_forks = pytest.mark.skipif(not CAN_FORK, reason="this system can not fork")
