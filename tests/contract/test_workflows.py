@@ -441,6 +441,10 @@ def test_a_run_has_a_timeout(parallel_backend: Any) -> None:
     flow = Workflow(backend=parallel_backend, max_workers=2)
     quick, slow, never = flow.add(add(1)), flow.add(sleep(lasting(parallel_backend))), add(2)
     flow.add(never.after(slow))
+    # Workers of others may take longer to start than the run may last.
+    warm = Workflow(backend=parallel_backend, max_workers=2)
+    warm.add(*[sleep(0.01) for _ in range(4)])
+    warm.run()
     seconds = patience(parallel_backend) + 0.2
     with pytest.raises(RunTimeout, match=f"{seconds:g} s") as caught:
         flow.run(timeout=seconds)
