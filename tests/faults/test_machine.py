@@ -57,7 +57,8 @@ def test_descriptors_run_out(run: Run, warm: bool) -> None:
             after = meters.held()
             assert outcomes[-1], outcomes
             assert after["processes"] <= 5 and after["descriptors"] <= before["descriptors"] + 15, (before, after)
-        """
+        """,
+        deadline=90,
     )
 
 
