@@ -33,6 +33,8 @@ module             holds
 ``graph_cases``    the cases of workflows
 ``graph_peers``    how each library runs a graph: ours, by hand, Dask
 ``graph_engines``  the same for Ray, Parsl and Prefect
+``cluster_cases``  the cases of clusters
+``cluster_peers``  how Dask and Ray run calls: through us, and by themselves
 ``graphs``         the patterns of Task Bench
 ``recorded``       the shapes of scientific workflows
 ``work``           the functions that are called
@@ -42,6 +44,6 @@ module             holds
 ``table``          the tables
 =================  ===================================================================
 
-A new peer is a class in ``peers`` or ``graph_peers`` whose name stands in the cases it takes part in; a new case is a
-function in ``cases`` or ``graph_cases`` and an entry in their tuple.
+A new peer is a class in ``peers``, ``graph_peers`` or ``cluster_peers`` whose name stands in the cases it takes part
+in; a new case is a function in ``cases`` or in one of its companions, and an entry in their tuple.
 """

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks import runner, table
+from tests.benchmarks import plots, runner, table
 from tests.benchmarks.cases import CASES
 
 
@@ -33,6 +33,7 @@ def main() -> None:
         arguments.json.write_text(_as_json(results, surroundings))
     if arguments.write:
         table.write(arguments.write, text)
+        plots.write(arguments.write)
 
 
 def _arguments() -> argparse.Namespace:

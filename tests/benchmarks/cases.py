@@ -12,6 +12,7 @@ from functools import partial
 
 from tests.benchmarks import gauges, graph_engines, graph_peers, peers, work
 from tests.benchmarks.case import PER_TASK, PER_TASK_COUNT, SEED, WORKERS, Case, Figure, Figures, Scale, per_task
+from tests.benchmarks.cluster_cases import CLUSTER_CASES
 from tests.benchmarks.graph_cases import GRAPH_CASES
 from tests.benchmarks.journal_cases import JOURNAL_CASES
 from tests.benchmarks.peers import Peer, PoolPeer
@@ -330,6 +331,7 @@ CASES: tuple[Case, ...] = (
     ),
     *GRAPH_CASES,
     *JOURNAL_CASES,
+    *CLUSTER_CASES,
     Case(
         "import-workflow",
         "what the import of a workflow library adds to the start of Python",

@@ -35,6 +35,7 @@ GRAPH_PROCESSES: tuple[type[GraphPeer], ...] = (
 )
 
 WIDTH, STEPS = 16, 100
+WARMING_SECONDS = 0.005
 MOST_NODES = WIDTH * 3**8
 """About 100,000, and still a multiple of the width when it has been cut into thirds eight times."""
 
@@ -48,9 +49,9 @@ class NotFound(Exception):
 
 
 def _warm(peer: GraphPeer) -> GraphPeer:
-    """Let the workers start, and import what they call."""
+    """Let all workers start, which they need not for nodes that do nothing, and import what they call."""
     for _ in range(2):
-        _timed(peer, graphs.stencil(2 * peer.workers, 4))
+        _timed(peer, graphs.stencil(2 * peer.workers, 4).lasting(WARMING_SECONDS))
     return peer
 
 
@@ -169,27 +170,37 @@ SHAPES: dict[str, recorded.Shape] = {
 }
 
 
+SIZES = (58, 500, 2_000, 15_000)
+REPEATS = 3
+
+
 def replay(
     peer_type: type[GraphPeer], scale: Scale, *, means: tuple[float, ...], workers: int = WORKERS, waiting: bool = False
 ) -> Figures:
-    """Workflows as they were recorded, with shorter tasks: how near the run comes to its lower bound, in percent.
+    """Workflows as they were recorded, with shorter tasks: how near the run comes to its bound, in percent.
 
-    Montage is the large one. A slow library runs smaller ones, but not below 58 tasks.
+    The bound is the lower one of any run, or, where tasks wait, what the best order that can be known comes to: there
+    are so many workers then that no order comes near the other.
+
+    Montage is the large one. A slow library runs smaller ones, of one of a few sizes: another size is another graph.
     """
-    patience = 0.5 if scale.quick else 10.0
+    patience, largest = (1.0, 1) if scale.quick else (10.0, 2)
+    bound = Graph.best_order if waiting else Graph.lower_bound
     figures = {}
     with closing(_warm(peer_type(workers, work.waiting_node if waiting else work.node))) as peer:
         for name, shape in SHAPES.items():
-            most = 500 if scale.quick else 15_000 if name == "Montage" else 2_000
             for mean in means:
-                graph = shape(58).scaled(mean)
-                ran = _timed(peer, graph)[1]
-                size = min(most, int(patience / ran * len(graph)))
-                if size > len(graph):
+                lost = 0.0
+                for size in SIZES[: 1 + largest + (name == "Montage")]:
                     graph = shape(size).scaled(mean)
-                    ran = _timed(peer, graph)[1]
-                figures[f"{name} {mean}"] = 100 * graph.lower_bound(workers) / ran
-                figures["tasks"] = max(len(graph), figures.get("tasks", 0))
+                    least = graph.lower_bound(workers)
+                    if least + size * lost > patience:
+                        break
+                    # Whatever else the machine does can only make it longer.
+                    ran = min(_timed(peer, graph)[1] for _ in range(REPEATS))
+                    lost = (ran - least) / size
+                    figures[f"{name} {mean}"] = 100 * bound(graph, workers) / ran
+                    figures["tasks"] = max(len(graph), figures.get("tasks", 0))
     return figures
 
 
@@ -286,7 +297,7 @@ GRAPH_CASES: tuple[Case, ...] = (
     ),
     Case(
         "recorded-threads",
-        "lower bound over makespan of workflows with recorded shapes whose tasks sleep, 64 threads",
+        "best order over makespan of workflows with recorded shapes whose tasks sleep, 64 threads",
         tuple(peer for peer in GRAPH_THREADS if peer is not graph_engines.Prefect),
         _replayed(_WAITS),
         partial(replay, means=_WAITS, workers=64, waiting=True),

@@ -60,9 +60,10 @@ class _Cotality(GraphPeer):
     def plan(self, graph: Graph) -> Any:
         from cotality.workflow import Workflow, task
 
-        factory = task(self.function)
+        factories = {kind: task(name=kind)(self.function) for kind in set(graph.kinds)}
+        make = [factories[kind] for kind in graph.kinds]
         flow = Workflow("benchmark", backend=self.backend, max_workers=self.workers)
-        sinks = wire(graph, lambda key, seconds, *parents: factory(key, seconds, *[each.output for each in parents]))
+        sinks = wire(graph, lambda key, seconds, *parents: make[key](key, seconds, *[each.output for each in parents]))
         flow.add(*sinks)
         return flow, sinks
 
@@ -186,7 +187,8 @@ class _Dask(GraphPeer):
         # Its keys are names, since what equals a key among the arguments is taken for that node; and new ones, since
         # distributed may still hold what another graph's node of the same name came to.
         run = next(self._numbers)
-        names = [f"node-{run}-{key}" for key in range(len(graph))]
+        # What stands before the first hyphen tells distributed what is of one kind.
+        names = [f"{kind}-{run}-{key}" for key, kind in enumerate(graph.kinds)]
         tasks: dict[str, tuple[Any, ...]] = {}
         for key, (parents, seconds) in enumerate(zip(graph.parents, graph.seconds, strict=True)):
             tasks[names[key]] = (self.function, key, seconds, *[names[parent] for parent in parents])

@@ -27,14 +27,16 @@ class _Builder:
         self._chance = random.Random(SEED)
         self._parents: list[tuple[int, ...]] = []
         self._seconds: list[float] = []
+        self._kinds: list[str] = []
 
-    def add(self, weight: float, parents: Iterable[int] = ()) -> int:
+    def add(self, kind: str, weight: float, parents: Iterable[int] = ()) -> int:
+        self._kinds.append(kind)
         self._parents.append(tuple(parents))
         self._seconds.append(weight * self._chance.lognormvariate(0, SPREAD))
         return len(self._parents) - 1
 
     def graph(self) -> Graph:
-        return Graph(self._parents, self._seconds).scaled(len(self._seconds) / sum(self._seconds))
+        return Graph(self._parents, self._seconds, self._kinds).scaled(len(self._seconds) / sum(self._seconds))
 
 
 def montage(size: int) -> Graph:
@@ -46,16 +48,16 @@ def montage(size: int) -> Graph:
     images = max(4, round((size - 19) / 3 / 4))
     pictures = []
     for _colour in range(3):
-        projected = [build.add(1.5) for _ in range(images)]
+        projected = [build.add("project", 1.5) for _ in range(images)]
         pairs = [(i, i + distance) for i in range(images) for distance in (1, 2) if i + distance < images]
-        differences = [build.add(0.4, (projected[i], projected[j])) for i, j in pairs]
-        fit = build.add(0.6, differences)
-        model = build.add(2.0, [fit])
-        corrected = [build.add(0.5, (image, model)) for image in projected]
-        table = build.add(0.5, corrected)
-        added = build.add(3.0, [table, *corrected])
-        pictures.append(build.add(0.8, [added]))
-    build.add(1.0, pictures)
+        differences = [build.add("difference", 0.4, (projected[i], projected[j])) for i, j in pairs]
+        fit = build.add("fit", 0.6, differences)
+        model = build.add("model", 2.0, [fit])
+        corrected = [build.add("correct", 0.5, (image, model)) for image in projected]
+        table = build.add("tabulate", 0.5, corrected)
+        added = build.add("add", 3.0, [table, *corrected])
+        pictures.append(build.add("shrink", 0.8, [added]))
+    build.add("colour", 1.0, pictures)
     return build.graph()
 
 
@@ -66,17 +68,17 @@ def epigenomics(size: int) -> Graph:
     parts = max(2, round((size - 3 - 2 * lanes) / lanes / 4))
     merged = []
     for _lane in range(lanes):
-        split = build.add(2.0)
+        split = build.add("split", 2.0)
         mapped = []
         for _part in range(parts):
             last = split
-            for weight in (0.3, 0.1, 0.2, 4.0):
-                last = build.add(weight, [last])
+            for kind, weight in (("filter", 0.3), ("convert", 0.1), ("pack", 0.2), ("map", 4.0)):
+                last = build.add(kind, weight, [last])
             mapped.append(last)
-        merged.append(build.add(1.0, mapped))
-    last = build.add(2.0, merged)
-    for weight in (1.0, 1.5):
-        last = build.add(weight, [last])
+        merged.append(build.add("merge", 1.0, mapped))
+    last = build.add("merge all", 2.0, merged)
+    for kind, weight in (("index", 1.0), ("pile up", 1.5)):
+        last = build.add(kind, weight, [last])
     return build.graph()
 
 
@@ -86,30 +88,30 @@ def genome(size: int) -> Graph:
     chromosomes = max(2, min(22, size // 40))
     individuals = max(4, round(size / chromosomes) - 16)
     for _chromosome in range(chromosomes):
-        read = [build.add(2.0) for _ in range(individuals)]
-        merged = build.add(1.5, read)
-        sifted = build.add(0.5)
+        read = [build.add("individuals", 2.0) for _ in range(individuals)]
+        merged = build.add("merge", 1.5, read)
+        sifted = build.add("sift", 0.5)
         for _population in range(7):
-            build.add(1.0, (merged, sifted))
-            build.add(4.0, (merged, sifted))
+            build.add("overlap", 1.0, (merged, sifted))
+            build.add("frequency", 4.0, (merged, sifted))
     return build.graph()
 
 
 def nf_core(size: int) -> Graph:
     """Sequenced samples, in nf-core's manner: an index for all, a dozen steps for each, one report at the end."""
     build = _Builder()
-    index = build.add(5.0, [build.add(0.5)])
+    index = build.add("index", 5.0, [build.add("fetch", 0.5)])
     reports = []
     for _sample in range(max(2, round((size - 3) / 12))):
-        merged = build.add(0.3)
-        raw_quality = build.add(0.8, [merged])
-        trimmed = build.add(1.5, [merged])
-        trimmed_quality = build.add(0.8, [trimmed])
-        aligned = build.add(5.0, (trimmed, index))
-        ordered = build.add(1.0, [aligned])
-        marked = build.add(1.5, [ordered])
-        checks = [build.add(weight, [marked]) for weight in (0.2, 0.3, 1.0, 2.0)]
-        counted = build.add(1.2, (marked, index))
+        merged = build.add("merge", 0.3)
+        raw_quality = build.add("quality", 0.8, [merged])
+        trimmed = build.add("trim", 1.5, [merged])
+        trimmed_quality = build.add("quality", 0.8, [trimmed])
+        aligned = build.add("align", 5.0, (trimmed, index))
+        ordered = build.add("sort", 1.0, [aligned])
+        marked = build.add("mark", 1.5, [ordered])
+        checks = [build.add(f"check {weight}", weight, [marked]) for weight in (0.2, 0.3, 1.0, 2.0)]
+        counted = build.add("count", 1.2, (marked, index))
         reports += [raw_quality, trimmed_quality, *checks, counted]
-    build.add(1.5, reports)
+    build.add("report", 1.5, reports)
     return build.graph()

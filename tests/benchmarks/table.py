@@ -89,3 +89,21 @@ def _number(value: float) -> str:
     size = abs(value)
     digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
     return f"{value:,.{digits}f}"
+
+
+def read(text: str) -> dict[str, list[dict[str, str]]]:
+    """The tables of all cases in a text, by their titles: a dict for each row, by the heads of the columns."""
+    found: dict[str, list[dict[str, str]]] = {}
+    title = ""
+    heads: list[str] = []
+    for line in text.partition(BEGIN)[2].partition(END)[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("**"):
+            title, heads = line.strip("*"), []
+        elif not line.startswith("|") or line.startswith("|---"):
+            continue
+        elif not heads:
+            heads = cells
+        else:
+            found.setdefault(title, []).append(dict(zip(heads, cells, strict=True)))
+    return found

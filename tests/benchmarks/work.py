@@ -84,3 +84,28 @@ def waiting_node(key: int, seconds: float, *values: int) -> int:
     """The same value as ``node``, after a sleep."""
     time.sleep(seconds)
     return (31 * sum(values) + key) % MODULUS
+
+
+def busy(value: float) -> float:
+    """Work so long, by the clock of this thread."""
+    end = time.thread_time() + value
+    while time.thread_time() < end:
+        pass
+    return value
+
+
+def ones(count: int) -> Any:
+    """An array of so many ones."""
+    import numpy as np
+
+    return np.ones(count)
+
+
+def doubled(values: Any) -> Any:
+    """An array of the same length."""
+    return 2 * values
+
+
+def total(values: Any) -> float:
+    """The sum of an array."""
+    return float(values.sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from cotality.parallel import DaskPool, RetryPolicy, Task, run, stream
 from cotality.parallel.errors import TaskTimeout, TransferError, WorkerDied
 from cotality.workflow import Workflow
+from tests.benchmarks.gauges import Received
 from tests.clusters.functions import (
     Noting,
     make,
@@ -27,6 +29,7 @@ from tests.clusters.functions import (
     note_and_die_once,
     note_pid_and_wait,
     size_of,
+    speak_and_die,
     total,
     weigh,
     zeros,
@@ -75,6 +78,22 @@ def test_results_that_several_need_stay_on_the_cluster_too(client: Any) -> None:
     nodes = [flow.add(total(more(source.output).output)) for _ in range(4)]
     found = flow.run()
     assert [found[node] for node in nodes] == [100_000.0] * 4
+
+
+def test_the_caller_receives_no_bytes_of_what_only_tasks_need(client: Any) -> None:
+    flow = Workflow(backend=client)
+    source = zeros(1_000_000)
+    nodes = [flow.add(total(more(source.output).output)) for _ in range(4)]
+    with Received() as received:
+        found = flow.run()
+    assert [found[node] for node in nodes] == [1_000_000.0] * 4
+    # Of five arrays of 8 MB.
+    assert received.megabytes < 0.5
+    kept = Workflow(backend=client)
+    array = kept.add(zeros(1_000_000))
+    with Received() as received:
+        assert kept.run()[array].nbytes == 8_000_000
+    assert received.megabytes > 8
 
 
 def test_a_large_argument_is_sent_once(client: Any, tmp_path: Path) -> None:
@@ -152,6 +171,32 @@ def test_a_worker_that_is_killed_fails_what_it_had_and_nothing_runs_twice(client
     assert (tmp_path / "died").read_text() == "x\n"
 
 
+def test_what_a_task_has_said_is_heard_before_its_worker_dies(client: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "notes")
+
+    class Answer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(path, "heard")
+
+    answer = Answer()
+    logging.getLogger("tests.clusters").addHandler(answer)
+    try:
+        (error,) = run([Task(speak_and_die, {"path": path})], backend=client, return_exceptions=True)
+    finally:
+        logging.getLogger("tests.clusters").removeHandler(answer)
+    assert isinstance(error, WorkerDied)
+    assert Path(path).read_text().split() == ["said", "heard"]
+
+
+def test_what_workers_tell_does_not_pile_up_in_the_scheduler(client: Any) -> None:
+    def kept(dask_scheduler: Any) -> int:
+        topics = dask_scheduler._broker._topics.items()
+        return sum(len(topic.events) for name, topic in topics if name.startswith("cotality"))
+
+    run([Task(wait, {"seconds": 0.01})] * 10, backend=client, timeout=20)
+    assert client.run_on_scheduler(kept) == 0
+
+
 def test_a_killed_task_is_tried_again_when_asked(client: Any, tmp_path: Path) -> None:
     task = Task(note_and_die_once, {"path": str(tmp_path / "died"), "name": "again"})
     policy = RetryPolicy(attempts=2, on=WorkerDied, wait=0)
@@ -179,6 +224,21 @@ def test_a_worker_that_is_stopped_costs_the_task_that_it_is_at_its_timeout(clien
     assert time.monotonic() - started < 15
     assert isinstance(stuck, TaskTimeout)
     assert others == list(range(6))
+
+
+def test_a_worker_that_hangs_before_its_task_begins_costs_that_task_its_timeout(client: Any) -> None:
+    pid = sorted(client.run(os.getpid).values())[0]
+    os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        tasks = [Task(wait, {"seconds": 0.01, "value": n}) for n in range(6)]
+        results = run(tasks, backend=client, timeout=1.0, return_exceptions=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert time.monotonic() - started < 15
+    stuck = [index for index, result in enumerate(results) if isinstance(result, TaskTimeout)]
+    assert len(stuck) == 1
+    assert [n for n in range(6) if results[n] == n] == [n for n in range(6) if n not in stuck]
 
 
 def test_a_function_that_workers_can_not_import_is_sent_along(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import time
 from collections import Counter
 from pathlib import Path
@@ -83,3 +86,39 @@ def test_what_workers_can_not_import_is_told_with_the_cure(
     (error,) = run([Task(double, {"x": of_the_caller_alone.Point()})], backend=ray, return_exceptions=True)
     assert isinstance(error, TransferError)
     assert "upload" in "".join(error.__notes__)
+
+
+def test_timeouts_hold_when_the_actor_has_died_that_knows_what_has_begun(ray: Any) -> None:
+    import ray as library
+
+    from cotality.parallel._backends.ray import carrier
+
+    assert run([Task(double, {"x": 1})], backend=ray, timeout=20) == [2]
+    library.kill(carrier._bell(*carrier._session()))
+    stuck, *others = run(
+        [Task(wait, {"seconds": 60}), *(Task(double, {"x": n}) for n in range(4))],
+        backend=ray,
+        timeout=1.0,
+        return_exceptions=True,
+    )
+    assert isinstance(stuck, TaskTimeout)
+    assert others == [0, 2, 4, 6]
+    # And the next run has another one.
+    assert run([Task(double, {"x": 1})], backend=ray, timeout=20) == [2]
+
+
+def test_a_program_may_connect_once_more() -> None:
+    program = """
+        import ray
+        from cotality.parallel import Task, run
+        for n in range(2):
+            ray.init(num_cpus=1, include_dashboard=False, log_to_driver=n == 1, logging_level="CRITICAL")
+            run([Task(print, {}, positional=("printed", n))], backend="ray")
+            print(*run([Task(pow, {}, positional=(2, n))], backend="ray", timeout=30), flush=True)
+            ray.shutdown()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    # Where Ray shows what is printed, which it does in its own way and time, nobody else does.
+    shown = [line for line in ended.stdout.splitlines() if "pid=" not in line]
+    assert (ended.returncode, shown) == (0, ["printed 0", "1", "2"])

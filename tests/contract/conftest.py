@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 
 from cotality.parallel import ProcessExecutor
+from tests.forks import CAN_FORK, METHODS
 
 OURS = ["threads", "processes", "spawn"]
+FORKED = ["fork"] if CAN_FORK else []
 GUESTS = ["their threads", "their processes", "dask", "ray"]
 
 
 @pytest.fixture(scope="session")
 def pools() -> Iterator[dict[str, Any]]:
     """Owned pools for the start methods that are not the default, and executors that are not ours."""
-    executors: dict[str, Any] = {method: ProcessExecutor(2, start_method=method) for method in ("spawn", "fork")}
+    others = [method for method in METHODS if method != "forkserver"]
+    executors: dict[str, Any] = {method: ProcessExecutor(2, start_method=method) for method in others}
     executors["their threads"] = ThreadPoolExecutor(2)
-    executors["their processes"] = ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"))
+    executors["their processes"] = ProcessPoolExecutor(2, multiprocessing.get_context(METHODS[0]))
     yield executors
     for executor in executors.values():
         executor.shutdown()
@@ -32,7 +35,7 @@ def _place(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("pools").get(request.param, request.param)
 
 
-@pytest.fixture(params=["serial", *OURS, "fork", *GUESTS])
+@pytest.fixture(params=["serial", *OURS, *FORKED, *GUESTS])
 def backend(request: pytest.FixtureRequest) -> Any:
     """What to give as ``backend=``."""
     return _place(request)
@@ -44,13 +47,13 @@ def parallel_backend(request: pytest.FixtureRequest) -> Any:
     return _place(request)
 
 
-@pytest.fixture(params=["serial", *OURS, "fork", "their threads"])
+@pytest.fixture(params=["serial", *OURS, *FORKED, "their threads"])
 def relaying_backend(request: pytest.FixtureRequest) -> Any:
-    """Those that have all heard that tasks say, as ``test_capabilities`` asserts; what others do is tested there."""
+    """Those where it is heard too what a task says in threads; what others do is in ``test_capabilities``."""
     return _place(request)
 
 
-@pytest.fixture(params=[*OURS, "their threads"])
-def parallel_relaying_backend(request: pytest.FixtureRequest) -> Any:
-    """The same, where several tasks must run at once."""
+@pytest.fixture(params=[*OURS, "their threads", "dask"])
+def prompt_backend(request: pytest.FixtureRequest) -> Any:
+    """Those where it is heard at once what tasks say, and where several tasks run at once."""
     return _place(request)

@@ -60,6 +60,18 @@ def note_and_wait_for(path: str, line: str, other: str, seconds: float) -> bool:
     return False
 
 
+def note_and_look_for(path: str, others: list[str], seconds: float) -> list[str]:
+    """Say that we run, then wait for one after the other; those that others have said in time."""
+    note(path, "running")
+    until = time.monotonic() + seconds
+    seen: list[str] = []
+    while len(seen) < len(others) and time.monotonic() < until:
+        if others[len(seen)] in Path(path).read_text().splitlines():
+            seen.append(others[len(seen)])
+        time.sleep(0.002)
+    return seen
+
+
 def note_then_wait(path: str, seconds: float) -> None:
     """Be called, and then outlast any timeout."""
     note(path, "attempt")

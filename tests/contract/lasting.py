@@ -1,4 +1,4 @@
-"""How long a task lasts that is to outlast a timeout."""
+"""How long a task lasts that is to outlast a timeout, and how long that is."""
 
 from __future__ import annotations
 
@@ -12,3 +12,10 @@ def lasting(backend: Any) -> float:
     able = capabilities_of(backend)
     assert able is not None
     return 20.0 if able.replaces else 1.6
+
+
+def patience(backend: Any) -> float:
+    """Seconds of a timeout that only such a task outlasts; more where results come a long way."""
+    able = capabilities_of(backend)
+    assert able is not None
+    return 0.3 if able.confines else 0.9

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 
-from cotality.parallel import CurrentTask, current_task
+from cotality.parallel import CurrentTask, Task, current_task, run
 from cotality.workflow import task
 from tests.contract.functions import note_and_fail_until, note_and_wait_for
 
@@ -109,6 +110,13 @@ def enter(number: int) -> None:
         bound.exception("failed")
 
 
+def enter_further_down(number: int) -> int:
+    """Enter something in a process of this worker's own."""
+    structlog.contextvars.bind_contextvars(outer=number)
+    run([Task(enter, {"number": number})], backend="processes", max_workers=1)
+    return number
+
+
 def warn_often(number: int) -> int:
     for _ in range(3):
         warnings.warn("the same everywhere", DeprecationWarning, stacklevel=1)
@@ -158,6 +166,13 @@ def kill_after_printing(text: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def print_elsewhere(path: str) -> None:
+    """Set up a worker whose standard output is another one than its parent's."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.dup2(file, 1)
+    os.close(file)
+
+
 def look_at_stdout() -> dict[str, Any]:
     print("before")
     return {
@@ -166,3 +181,48 @@ def look_at_stdout() -> dict[str, Any]:
         "encoding": bool(sys.stdout.encoding),
         "isatty": sys.stdout.isatty(),
     }
+
+
+def how_it_is_set_up() -> dict[str, Any]:
+    """What of a worker's set-up a guest might leave changed."""
+    config = structlog.get_config()
+    return {
+        "levels": [logging.getLogger(name).level for name in ("", "speakers", "speakers.log")],
+        "handlers": [type(handler).__name__ for handler in logging.root.handlers],
+        "structlog": (structlog.is_configured(), [_name(config[key]) for key in ("wrapper_class", "logger_factory")]),
+        "processors": len(config["processors"]),
+        "showwarning": warnings.showwarning.__module__,
+        "stdout": type(sys.stdout).__module__,
+    }
+
+
+def _name(thing: Any) -> str:
+    return f"{thing.__module__}.{getattr(thing, '__name__', type(thing).__name__)}"
+
+
+def speak_meanwhile(path: str) -> None:
+    """Set up a worker in which somebody else speaks, into a file, for as long as it lives."""
+    file = open(path, "a", buffering=1)  # noqa: SIM115
+    sys.stdout = file
+    logging.basicConfig(stream=file, level="INFO", format="%(message)s", force=True)
+    structlog.configure(
+        processors=[structlog.processors.KeyValueRenderer(key_order=["event"])],
+        logger_factory=structlog.PrintLoggerFactory(file),
+    )
+
+    def speak() -> None:
+        while True:
+            logging.getLogger("speakers.others").info("theirs in a log")
+            structlog.get_logger().info("theirs, entered")
+            print("theirs, printed")
+            time.sleep(0.01)
+
+    threading.Thread(target=speak, daemon=True).start()
+
+
+def listen_to_others(path: str) -> None:
+    """Speak, and wait until the others have spoken after that."""
+    print("mine")
+    size = os.path.getsize(path)
+    while os.path.getsize(path) < size + 400:
+        time.sleep(0.01)

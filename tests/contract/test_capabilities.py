@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
-import logging
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
-from cotality.parallel import Capabilities, ExecutorPool, Task, ThreadExecutor, run
+from cotality.parallel import Capabilities, ExecutorPool, RayPool, Task, ThreadExecutor, run
 from cotality.parallel.errors import WorkerDied
 from cotality.parallel.foreseeing import capabilities_of
 from tests.contract import speakers
 from tests.contract.conftest import GUESTS
 from tests.contract.functions import die, double, give, wait
+from tests.forks import METHODS
 
 
 def test_ours_can_do_more_than_guests(pools: dict[str, Any], dask: Any) -> None:
     able = {name: capabilities_of(name) for name in ("serial", "threads", "asyncio", "processes")}
-    assert all(each is not None and each.replaces and each.recalls and each.relays == "all" for each in able.values())
+    assert all(
+        each is not None and each.replaces and each.recalls and each.relays == "at once" for each in able.values()
+    )
     assert able["processes"] == pools["spawn"].capabilities
     with ThreadExecutor(1) as executor:
         assert able["threads"] == executor.capabilities
-    assert capabilities_of(pools["their threads"]) == Capabilities(False, False, True, True, True, False, "all")
+    assert capabilities_of(pools["their threads"]) == Capabilities(False, False, True, True, True, False, "at once")
     assert capabilities_of(pools["their processes"]) == Capabilities(
-        False, False, False, False, False, False, "records"
+        False, False, False, False, False, False, "with results"
     )
-    assert capabilities_of(dask) == Capabilities(False, False, False, False, False, True, "records")
+    assert capabilities_of(dask) == Capabilities(False, False, False, False, False, True, "at once")
 
 
 def test_what_a_task_mutates_is_its_own_where_no_objects_are_shared(backend: Any) -> None:
@@ -38,33 +49,96 @@ def test_what_a_task_mutates_is_its_own_where_no_objects_are_shared(backend: Any
     assert (mine == [1]) == able.shares_objects
 
 
-@pytest.mark.parametrize("kind", GUESTS[1:])
-def test_guests_relay_records_and_warnings_and_leave_the_workers_set_up_as_it_was(
-    kind: str, request: pytest.FixtureRequest, pools: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    backend = pools[kind] if kind in pools else request.getfixturevalue(kind)
-    before = run([Task(root_level, {})], backend=backend)
-    with caplog.at_level("INFO", "speakers"), pytest.warns(RuntimeWarning, match="careful"):
-        run([Task(speakers.log_as, {"name": "speakers.one"}), Task(warn_always, {})], backend=backend)
+@pytest.fixture(params=GUESTS[1:])
+def guest(request: pytest.FixtureRequest, pools: dict[str, Any]) -> Any:
+    """A backend whose workers are not ours."""
+    return pools[request.param] if request.param in pools else request.getfixturevalue(request.param)
+
+
+def directly(guest: Any, function: Any) -> Any:
+    """What a function gives that a worker calls of which we know nothing."""
+    if isinstance(guest, RayPool):
+        import ray
+
+        return ray.get(ray.remote(function).remote())
+    return guest.submit(function).result()
+
+
+def test_guests_leave_the_workers_set_up_as_it_was(guest: Any, caplog: pytest.LogCaptureFixture) -> None:
+    before = directly(guest, speakers.how_it_is_set_up)
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars])
+    out = io.StringIO()
+    tasks: list[Task[Any]] = [
+        Task(speakers.log_as, {"name": "speakers.one"}),
+        Task(speakers.enter, {"number": 1}),
+        Task(speakers.warn_of, {"text": "careful"}),
+        Task(print, {}, positional=("printed",)),
+    ]
+    try:
+        with (
+            caplog.at_level("INFO", "speakers"),
+            contextlib.redirect_stdout(out),
+            pytest.warns(RuntimeWarning, match="careful"),
+        ):
+            run(tasks, backend=guest)
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
     assert [record.name for record in caplog.records if record.name.startswith("speakers")] == ["speakers.one"]
-    assert run([Task(root_level, {})], backend=backend) == before
+    assert out.getvalue().endswith("printed\n")
+    assert directly(guest, speakers.how_it_is_set_up) == before
 
 
-def warn_always() -> None:
-    import warnings
+def test_guests_do_not_hear_threads_that_a_task_starts_without_its_context(
+    guest: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "speakers"):
+        run([Task(speakers.log_in_a_thread, {})], backend=guest)
+    assert caplog.messages == ["from the task"] * 100
 
-    warnings.simplefilter("always", RuntimeWarning)
-    speakers.warn_of("careful")
+
+def test_guests_lose_what_a_worker_has_said_that_dies() -> None:
+    out = io.StringIO()
+    with ProcessPoolExecutor(1) as executor, contextlib.redirect_stdout(out):
+        task = Task(speakers.kill_after_printing, {"text": "last words"})
+        (error,) = run([task], backend=executor, return_exceptions=True)
+    assert isinstance(error, WorkerDied)
+    assert out.getvalue() == ""
 
 
-def root_level() -> tuple[int, int]:
-    return logging.getLogger("speakers").level, len(logging.root.handlers)
+def test_what_is_printed_comes_out_where_the_caller_prints_and_once(tmp_path: Path) -> None:
+    program = """
+        from concurrent.futures import ProcessPoolExecutor
+        from cotality.parallel import Task, run
+        from tests.contract import speakers
+        if __name__ == "__main__":
+            for options in {}, {"initializer": speakers.print_elsewhere, "initargs": (%r,)}:
+                with ProcessPoolExecutor(1, **options) as executor:
+                    run([Task(print, {"flush": True}, positional=(n,)) for n in range(3)], backend=executor)
+    """
+    script = tmp_path / "program.py"
+    script.write_text(textwrap.dedent(program) % str(tmp_path / "elsewhere"))
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, str(script)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=True)
+    assert ended.stdout == "0\n1\n2\n" * 2
+    assert (tmp_path / "elsewhere").read_text() == ""
+
+
+def test_what_others_say_in_the_same_worker_takes_its_usual_way(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, initializer=speakers.speak_meanwhile, initargs=(str(tmp_path / "log"),)) as executor:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            run([Task(speakers.listen_to_others, {"path": str(tmp_path / "log")})], backend=executor)
+    assert out.getvalue() == "mine\n"
+    assert {"theirs in a log", "event='theirs, entered'", "theirs, printed"} <= set(
+        (tmp_path / "log").read_text().splitlines()
+    )
 
 
 def test_a_worker_that_dies_breaks_a_foreign_executor_and_every_task_is_told() -> None:
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(1) as executor:
+    with ProcessPoolExecutor(1, multiprocessing.get_context(METHODS[0])) as executor:
         tasks: list[Task[Any]] = [Task(die, {}), *(Task(double, {"x": n}) for n in range(20))]
         results = run(tasks, backend=executor, return_exceptions=True)
     assert [type(result) for result in results] == [WorkerDied] * 21

@@ -16,7 +16,7 @@ from cotality.parallel.errors import RemoteError, TaskTimeout, TransferError
 from cotality.parallel.foreseeing import capabilities_of
 from cotality.workflow import Workflow, task
 from tests.contract.functions import double, fail, fail_if_odd, note_and_fail_until, note_then_wait, wait
-from tests.contract.lasting import lasting
+from tests.contract.lasting import lasting, patience
 
 
 def test_the_error_is_raised_as_itself_and_names_the_task(backend: Any) -> None:
@@ -98,13 +98,14 @@ def test_a_timeout_is_that_tasks_error_and_comes_in_time(parallel_backend: Any) 
     tasks = [Task(double, {"x": 1}), Task(wait, {"seconds": lasting(parallel_backend)}), Task(double, {"x": 2})]
     started = time.monotonic()
     first, late, last = execute_tasks_in_parallel(
-        tasks, 2, timeout=0.3, return_exceptions=True, backend=parallel_backend
+        tasks, 2, timeout=patience(parallel_backend), return_exceptions=True, backend=parallel_backend
     )
-    assert time.monotonic() - started < 5
+    # Not after twenty; the first workers of a cluster need some.
+    assert time.monotonic() - started < 15
     assert (first, last) == (2, 4)
     assert isinstance(late, TaskTimeout)
     assert isinstance(late, TimeoutError)
-    assert str(late) == "in task wait (index 1): ran longer than its timeout of 0.3 s"
+    assert str(late) == f"in task wait (index 1): ran longer than its timeout of {patience(parallel_backend)} s"
 
 
 def test_a_timeout_counts_from_the_start_of_the_attempt(parallel_backend: Any) -> None:
@@ -116,7 +117,9 @@ def test_capacity_is_not_lost_to_timeouts(parallel_backend: Any) -> None:
     long = lasting(parallel_backend)
     tasks = [Task(wait, {"seconds": long}) for _ in range(4)] + [Task(double, {"x": n}) for n in range(4)]
     started = time.monotonic()
-    results = execute_tasks_in_parallel(tasks, 2, timeout=0.2, return_exceptions=True, backend=parallel_backend)
+    results = execute_tasks_in_parallel(
+        tasks, 2, timeout=patience(parallel_backend), return_exceptions=True, backend=parallel_backend
+    )
     assert [type(result) for result in results] == [TaskTimeout] * 4 + [int] * 4
     able = capabilities_of(parallel_backend)
     assert able is not None

@@ -19,6 +19,7 @@ from cotality.parallel.foreseeing import capabilities_of
 from cotality.workflow import Workflow
 from tests.contract import speakers
 from tests.contract.functions import give, note
+from tests.forks import needs_forks
 
 
 class Listener(logging.Handler):
@@ -104,7 +105,7 @@ def test_a_record_is_heard_before_the_result_of_its_task_is_handed_out(backend: 
         assert f"task {index}, step 2" in heard.messages
 
 
-def test_a_record_is_heard_while_its_task_runs(parallel_relaying_backend: Any, heard: Listener, tmp_path: Path) -> None:
+def test_a_record_is_heard_while_its_task_runs(prompt_backend: Any, heard: Listener, tmp_path: Path) -> None:
     path = str(tmp_path / "notes")
 
     class Answer(logging.Handler):
@@ -116,7 +117,7 @@ def test_a_record_is_heard_while_its_task_runs(parallel_relaying_backend: Any, h
     logging.root.addHandler(answer)
     try:
         task = Task(speakers.log_and_wait, {"path": path, "other": "heard"})
-        assert run([task], backend=parallel_relaying_backend, max_workers=2) == [True]
+        assert run([task], backend=prompt_backend, max_workers=2) == [True]
     finally:
         logging.root.removeHandler(answer)
 
@@ -245,10 +246,10 @@ def test_the_current_task_is_known_and_none_elsewhere() -> None:
 
 
 def test_entries_of_structlog_arrive_with_the_context_of_the_caller(
-    relaying_backend: Any, entered: list[dict[str, Any]]
+    backend: Any, entered: list[dict[str, Any]]
 ) -> None:
     structlog.contextvars.bind_contextvars(request="r-1")
-    run([Task(speakers.enter, {"number": n}) for n in range(6)], backend=relaying_backend, max_workers=2)
+    run([Task(speakers.enter, {"number": n}) for n in range(6)], backend=backend, max_workers=2)
     assert len(entered) == 12
     for n in range(6):
         told, failed = (entry for entry in entered if entry["index"] == n)
@@ -260,7 +261,14 @@ def test_entries_of_structlog_arrive_with_the_context_of_the_caller(
         assert failed == {**common, "event": "failed", "method": "error"}
 
 
-def test_structlog_on_top_of_logging_says_which_task(relaying_backend: Any, heard: Listener) -> None:
+def test_entries_of_runs_inside_of_tasks_arrive(backend: Any, entered: list[dict[str, Any]]) -> None:
+    assert run([Task(speakers.enter_further_down, {"number": 3})], backend=backend) == [3]
+    told, failed = entered
+    assert (told["event"], told["task"], told["within"], told["bound"]) == ("heard", "enter", 3, "yes")
+    assert failed["event"] == "failed"
+
+
+def test_structlog_on_top_of_logging_says_which_task(backend: Any, heard: Listener) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -271,7 +279,7 @@ def test_structlog_on_top_of_logging_says_which_task(relaying_backend: Any, hear
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     try:
-        run([Task(speakers.enter, {"number": 5})], backend=relaying_backend)
+        run([Task(speakers.enter, {"number": 5})], backend=backend)
     finally:
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
@@ -283,27 +291,27 @@ def test_structlog_on_top_of_logging_says_which_task(relaying_backend: Any, hear
 # warnings ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_warning_is_shown_once_for_all_workers(relaying_backend: Any) -> None:
+def test_a_warning_is_shown_once_for_all_workers(backend: Any) -> None:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("default")
         tasks = [Task(speakers.warn_often, {"number": n}) for n in range(20)]
-        assert run(tasks, backend=relaying_backend, max_workers=2) == list(range(20))
+        assert run(tasks, backend=backend, max_workers=2) == list(range(20))
     (warning,) = [each for each in shown if each.category is DeprecationWarning]
     assert str(warning.message) == "the same everywhere"
     assert Path(warning.filename).name == "speakers.py"
 
 
-def test_filters_of_the_caller_decide(relaying_backend: Any) -> None:
+def test_filters_of_the_caller_decide(backend: Any) -> None:
     tasks = [Task(speakers.warn_of, {"text": "careful"})]
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        run(tasks * 3, backend=relaying_backend, max_workers=2)
+        run(tasks * 3, backend=backend, max_workers=2)
         assert [str(each.message) for each in shown] == ["careful"] * 3
         warnings.filterwarnings("ignore", "care")
-        run(tasks * 3, backend=relaying_backend, max_workers=2)
+        run(tasks * 3, backend=backend, max_workers=2)
         assert len(shown) == 3
         warnings.filterwarnings("error", category=RuntimeWarning)
-        (error,) = run(tasks, backend=relaying_backend, return_exceptions=True)
+        (error,) = run(tasks, backend=backend, return_exceptions=True)
         assert type(error) is RuntimeWarning
         assert len(shown) == 3
 
@@ -330,6 +338,7 @@ def test_an_initializer_that_sets_up_no_handler_is_heard(heard: Listener) -> Non
     assert heard.messages == ["getting ready", "by speakers.other"]
 
 
+@needs_forks
 def test_a_child_that_a_task_has_forked_does_not_speak_for_it(heard: Listener, capfd: Any) -> None:
     run([Task(speakers.log_from_a_fork, {})] * 2, backend="processes", max_workers=1)
     assert heard.messages == ["from the task"] * 2
@@ -344,9 +353,7 @@ def test_futures_are_heard_too(heard: Listener) -> None:
     ]
 
 
-@pytest.mark.parametrize("where", ["processes", "spawn", "fork"])
-def test_what_tasks_print_goes_where_the_caller_prints(where: str, pools: dict[str, Any]) -> None:
-    backend = pools.get(where, where)
+def test_what_tasks_print_goes_where_the_caller_prints(backend: Any) -> None:
     tasks = [Task(print, {"end": end}, positional=("one", 2)) for end in ("\n", "", ".\n")]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -354,17 +361,23 @@ def test_what_tasks_print_goes_where_the_caller_prints(where: str, pools: dict[s
         run([Task(speakers.print_to_stderr, {"text": "to the other one"})], backend=backend, max_workers=1)
     assert out.getvalue() == "one 2\none 2one 2.\n"
     assert err.getvalue() == "to the other one\n"
+
+
+@pytest.mark.parametrize("where", ["processes", "spawn", pytest.param("fork", marks=needs_forks)])
+def test_what_was_printed_before_a_worker_dies_is_there(where: str, pools: dict[str, Any]) -> None:
     elsewhere = io.StringIO()
     with contextlib.redirect_stdout(elsewhere):
-        run([Task(speakers.kill_after_printing, {"text": "last words"})], backend=backend, return_exceptions=True)
+        task = Task(speakers.kill_after_printing, {"text": "last words"})
+        run([task], backend=pools.get(where, where), return_exceptions=True)
     assert elsewhere.getvalue() == "last words\n"
 
 
-@pytest.mark.parametrize("where", ["processes", "spawn", "fork"])
-def test_a_stream_that_is_told_is_still_a_stream(where: str, pools: dict[str, Any]) -> None:
+def test_a_stream_that_is_told_is_still_a_stream(backend: Any) -> None:
+    if shares_objects(backend):
+        pytest.skip("there it is the caller's own")
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        (facts,) = run([Task(speakers.look_at_stdout, {})], backend=pools.get(where, where))
+        (facts,) = run([Task(speakers.look_at_stdout, {})], backend=backend)
     assert out.getvalue() == "before\n"
     # Bytes have a way out, though not to where text goes.
     assert facts == {"bytes": 0, "fileno": True, "encoding": True, "isatty": False}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from tests.benchmarks import plots
 from tests.docs.harness import ROOT, SOURCES, promised_lines, python_blocks, run_python
 
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
@@ -77,3 +79,11 @@ def test_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "reference" / "process.html").exists()
+
+
+def test_pictures_show_what_the_tables_say() -> None:
+    """``python -m tests.benchmarks.plots`` draws them again."""
+    drawn = plots.draw_all((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert drawn == {path.name: path.read_text(encoding="utf-8") for path in plots.FOLDER.glob("*.svg")}
+    for picture in drawn.values():
+        ElementTree.fromstring(picture)

@@ -21,7 +21,16 @@ DOORS = [
     "cotality.parallel.testing",
     "cotality.core.utils.process",
 ]
-NOT_CALLED_BY_USERS = {"Drawing", "Explanation", "Run", "Stream", "AsyncStream", "TaskFactory", "Reference"}
+NOT_CALLED_BY_USERS = {
+    "Drawing",
+    "Explanation",
+    "Resumption",
+    "Run",
+    "Stream",
+    "AsyncStream",
+    "TaskFactory",
+    "Reference",
+}
 """Classes whose objects users are given."""
 
 

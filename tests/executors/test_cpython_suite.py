@@ -172,6 +172,8 @@ def main(kind: str, report: str) -> None:
 def _why_not() -> str | None:
     if sys.version_info[:2] != (3, 13):
         return "what is left out is listed for the tests of Python 3.13"
+    if not hasattr(os, "fork"):
+        return "this system can not fork, which these tests count on"
     if importlib.util.find_spec("test") is None or importlib.util.find_spec(PACKAGE) is None:
         return f"this interpreter comes without {PACKAGE}"
     return None

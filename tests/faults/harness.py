@@ -20,8 +20,8 @@ DEADLINE_SECONDS = 20.0
 GONE_SECONDS = 5.0
 """How long after a program's end what it has started may live on."""
 MARKER = "COTALITY_FAULT_TEST"
-NOT_OF_PROGRAMS = "cotality-tests-"
-"""How the names of files in shared memory begin that tests, and not their programs, put there."""
+NOT_OF_PROGRAMS = ("cotality-tests-", "joblib_memmapping_folder_", "sem.loky-")
+"""How the names of files in shared memory begin that tests, and not their programs, put there: also by joblib."""
 
 HEADER = """\
 import os, signal, sys, threading, time
@@ -95,7 +95,9 @@ class Program:
         self._began = time.monotonic()
         self._until = self._began + deadline
         variables = {**os.environ, **(environment or {}), "BACKEND": backend}
-        variables.setdefault("PYTHONPATH", str(folder))
+        if "PYTHONPATH" not in (environment or {}):
+            inherited = os.environ.get("PYTHONPATH")
+            variables["PYTHONPATH"] = os.pathsep.join([str(folder), *([inherited] if inherited else [])])
         # Unbuffered, one print is two writes.
         variables.pop("PYTHONUNBUFFERED", None)
         variables[MARKER] = self._marker.partition("=")[2]

@@ -77,6 +77,8 @@ expecting = Workflow("expecting")
 expecting.add(judge(expecting.map(refuse, [1]).outcomes))
 stuck = Workflow("stuck")
 stuck.add(wait(half(1).output))
+kept = Workflow("kept", journal="kept.db")
+kept.add(half(6))
 endless = Workflow("endless")
 endless.add(sleep())
 seven = 7
@@ -251,7 +253,7 @@ def test_help(folder: Path) -> None:
 def test_explain(folder: Path) -> None:
     ended = call(folder, "explain", "nightly:ready", "--workers", "2")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("ready: 1 task, at most 1 at once, 1 one after another; 2 workers\n  processes\n")
+    assert ended.stdout.startswith("ready: 1 task, at most 1 at once, 1 one after another\n  processes, 2 workers\n")
 
 
 def test_draw(folder: Path) -> None:
@@ -259,6 +261,15 @@ def test_draw(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == 'flowchart LR\n    n0["map of half"]\n'
     assert call(folder, "draw", "nightly:flow", "--format", "dot").stdout.startswith("digraph {")
+    for name, begins in (("flow.dot", "digraph {"), ("flow.txt", "flowchart LR\n")):
+        ended = call(folder, "draw", "nightly:flow", "-o", name)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        assert (folder / name).read_text().startswith(begins)
+    refused = call(folder, "draw", "nightly:flow", "-o", "nowhere/flow.dot")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: nowhere/flow.dot can not be written: No such file or directory\n",
+    )
 
 
 def test_a_run_is_told_as_a_page_however_it_ends(folder: Path) -> None:
@@ -323,6 +334,26 @@ def test_resume_runs_only_what_the_journal_has_not(folder: Path) -> None:
     refused = call(folder, "resume", "nightly:flow", "--journal", "run.db")
     assert refused.returncode == 2
     assert "may be written by others" in refused.stderr
+
+
+def test_explain_tells_what_a_run_would_take_over(folder: Path) -> None:
+    explain = ["explain", "nightly:flow", "--param", "count=4", "--journal", "run.db"]
+    assert "journal: 0 tasks need not run" in call(folder, *explain).stdout
+    assert not (folder / "run.db").exists()
+    assert call(folder, "run", "nightly:flow", "--param", "count=3", "--journal", "run.db").returncode == 0
+    ended = call(folder, *explain)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[-3:] == [
+        "  journal: 3 tasks need not run",
+        "    taken over: half × 3",
+        "    will run, as the journal has no result of it: half × 1",
+    ]
+
+
+def test_a_workflow_that_has_a_journal_needs_none_given(folder: Path) -> None:
+    for expected in ("(1 succeeded)\n", "(1 succeeded)\n  did not have to run: 1 half\n"):
+        assert call(folder, "run", "nightly:kept").stdout.endswith(expected)
+    assert "taken over: half × 1" in call(folder, "explain", "nightly:kept").stdout
 
 
 def test_resume_takes_the_address_of_a_journal(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.harness import Run
+from tests.forks import needs_forks
 
 CRASHES = {
     "exit 0": ("os._exit(0)", "exit code 0"),
@@ -269,6 +270,7 @@ def test_idle_workers_are_killed_between_calls(run: Run) -> None:
     )
 
 
+@needs_forks
 @pytest.mark.parametrize("when", ["between calls", "during a call"])
 def test_fork_server_is_killed(run: Run, when: str) -> None:
     run(
@@ -386,6 +388,7 @@ def test_task_closes_every_descriptor(run: Run) -> None:
     )
 
 
+@needs_forks
 def test_task_forks(run: Run) -> None:
     """The child that comes out of a task answers for nobody."""
     run(

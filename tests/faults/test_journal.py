@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import pytest
 from cotality.core.utils.process import Task, execute_tasks_in_parallel
 from cotality.parallel.errors import JournalError
 from cotality.workflow import Journal, Workflow, task
+from tests.docs.harness import ROOT, run_python
 from tests.faults.harness import NOT_OF_PROGRAMS, Start
+from tests.forks import needs_forks
 
 HERE = Path(__file__).parent
 
@@ -48,11 +51,13 @@ def lives(failing: Path, folder: Path, *arguments: str) -> str:
     return ended.stdout
 
 
+@needs_forks
 def test_the_nth_open_write_sync_or_rename_fails_once_or_for_good(failing: Path, memory: Path) -> None:
     points = dict(part.split(":") for part in lives(failing, memory, "fail").split())
     assert {kind for kind, count in points.items() if int(count) >= 4} == {"open", "write", "sync", "rename"}
 
 
+@needs_forks
 @pytest.mark.parametrize(("backend", "tasks", "kills"), [("serial", 200, 100), ("processes", 90, 50)])
 def test_killed_again_and_again_no_finished_task_starts_twice(
     failing: Path, memory: Path, backend: str, tasks: int, kills: int
@@ -102,19 +107,22 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def die_midway(path: str) -> None:
+    flow = Workflow(backend="serial")
+    parts = flow.map(give, range(6))
+    with flow.stream(parts, journal=Journal(path, durability="each")) as outcomes:
+        for _ in range(5):
+            next(outcomes)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal whose run was killed: what it wrote last is in the log of SQLite."""
     folder = tmp_path_factory.mktemp("killed")
-    pid = os.fork()
-    if pid == 0:
-        flow = Workflow(backend="serial")
-        parts = flow.map(give, range(6))
-        with flow.stream(parts, journal=Journal(folder / "run.db", durability="each")) as outcomes:
-            for _ in range(5):
-                next(outcomes)
-            os.kill(os.getpid(), 9)
-    os.waitpid(pid, 0)
+    code = f"from tests.faults.test_journal import die_midway; die_midway({str(folder / 'run.db')!r})"
+    ended = run_python("-c", code, folder=ROOT)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert (folder / "run.db-wal").stat().st_size > 0
     return folder
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.harness import Run
 from tests.faults.test_crashes import CRASHES
+from tests.forks import METHODS
 
 TALK = """
 import logging, os, signal, time, warnings
@@ -92,7 +93,7 @@ def main():
     )
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@pytest.mark.parametrize("method", METHODS)
 def test_what_modules_set_up_counts_for_nothing_in_workers(run: Run, method: str) -> None:
     """Each line stands there once, though the main module and others set up logging when a worker imports them."""
     setup = """

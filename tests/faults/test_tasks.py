@@ -327,7 +327,7 @@ def test_starts_processes_of_its_own(run: Run) -> None:
             queue.put(os.getpid())
 
         def parent(number):
-            context = multiprocessing.get_context("fork")
+            context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
             queue = context.Queue()
             process = context.Process(target=child, args=(queue,))
             process.start()

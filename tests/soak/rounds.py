@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cotality.parallel import RetryPolicy, Task, run, stream
@@ -93,8 +94,10 @@ def killed(chance: random.Random, ledger: Ledger) -> Counter[str]:
         while not over.wait(chance.uniform(0.02, 0.2)):
             pid = ledger.last_pid()
             if pid in descendants():
-                os.kill(pid, signal.SIGKILL)
-                kills += 1
+                # It may have ended by itself since.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
 
     killer = threading.Thread(target=kill)
     killer.start()

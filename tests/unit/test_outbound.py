@@ -1,9 +1,17 @@
-"""What is said of a function that a worker could not load."""
+"""How functions travel, and what is said of one that a worker could not load."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from cotality.parallel import Task
+from cotality.parallel._backends.processes.codec import call_of_row, dump_function, load_function, rows_of
 from cotality.parallel._backends.processes.outbound import Outbound
+from cotality.parallel.errors import ArgumentError
+from cotality.workflow import task
+from tests.contract import functions
 
 
 class Hostile(Exception):
@@ -17,3 +25,42 @@ def test_a_reason_that_can_not_be_shown_is_still_only_that_tasks_failure() -> No
     sent = outbound.function_of(task, by_value=True)
     error = outbound.refused(task, Hostile(), sent.number)
     assert "its message can not be shown" in str(error)
+
+
+@pytest.mark.parametrize("validate", ["fast", "full"])
+def test_the_checks_of_a_function_that_was_decorated_elsewhere_go_by_names(validate: Any) -> None:
+    factory = task(validate=validate)(functions.fail_if_odd)
+    checked = factory(2).checked
+    assert checked is not None
+    message = dump_function(checked, by_value=False)
+    assert message is not None
+    assert len(message) < 200, "to send its code would cost milliseconds in each run"
+    found = load_function(message)
+    assert found(2) == 2
+    with pytest.raises(ArgumentError, match="argument 'x' must be int"):
+        found("2")
+
+
+def test_a_batch_of_calls_by_position_travels_in_rows() -> None:
+    outbound = Outbound()
+    batch = [(number, Task(quotient, {}, positional=(number, 3))) for number in range(4)]
+    packed = outbound.pack_alike(batch)
+    assert packed is not None
+    number = next(iter(packed.functions))
+    names, columns = packed.columns
+    assert names is not None
+    call = call_of_row(load_function(packed.functions[number].message), names)
+    assert [call(*row) for row in rows_of(names, columns)] == [divmod(number, 3) for number in range(4)]
+
+
+def test_calls_that_are_not_alike_do_not_travel_in_rows() -> None:
+    outbound = Outbound()
+    one = (0, Task(quotient, {}, positional=(1, 3)))
+    assert outbound.pack_alike([one, (1, Task(quotient, {"y": 3}, positional=(1,)))]) is None
+    assert outbound.pack_alike([one, (1, Task(quotient, {"x": 1, "y": 3}))]) is None
+    assert outbound.pack_alike([one, (1, Task(functions.double, {}, positional=(1,)))]) is None
+    assert outbound.pack_alike([one, (1, Task(quotient, {}, positional=([1], 3)))]) is None, "more than an atom"
+
+
+def quotient(x: int, y: int, /) -> tuple[int, int]:
+    return divmod(x, y)

@@ -8,10 +8,12 @@ from inspect import iscoroutinefunction
 from sys import is_finalizing
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
+from weakref import proxy
 
 from cotality.parallel._account import Account
 from cotality.parallel._backends.choose import choose_pool, run_where
 from cotality.parallel._backends.clock import monotonic
+from cotality.parallel._backends.collector import collector_paused
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.journal import JournalOption, journal_of
@@ -69,8 +71,7 @@ class LaneFeed(Feed):
 
     def _share(self, due: int) -> int:
         if self._idle is None:
-            # Workers take from one heap. It is kept low, for what is in it has its turn before what is more urgent.
-            return max(0, self.sizing.window - self._out)
+            return max(0, self.sizing.stock - self._out)
         return self.sizing.share(due, self._idle() or not self._plan.in_flight)
 
     def collect(self, timeout: float | None) -> list[Ending]:
@@ -140,21 +141,23 @@ class Execution(Loop):
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
         # Nothing in here leads back to the run: its results go when it does, and not when the garbage is collected.
         lane_of = partial(lane_for, default=self._default, known={})
-        self.plan: GraphPlan = GraphPlan(
-            nodes,
-            kept=kept,
-            lane_of=lane_of,
-            failure=failure,
-            durations=durations,
-            delivery=delivery,
-            stand_in=stand_to_be_raised,
-        )
+        with collector_paused():
+            self.plan: GraphPlan = GraphPlan(
+                nodes,
+                kept=kept,
+                lane_of=lane_of,
+                failure=failure,
+                durations=durations,
+                delivery=delivery,
+                stand_in=stand_to_be_raised,
+            )
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, lane_of), audience)
         self.account: Account = Account(self.plan)
         self._journal = journal_of(journal)
-        self.plan.remember = self._remember
+        # The threads of a run lead to its plan: one that was left without being closed would never go.
+        self.plan.remember = partial(Execution._remember, proxy(self))
         if self._journal is not None:
             self._remember()
         self.began: float = monotonic()
@@ -301,7 +304,7 @@ class Execution(Loop):
         if self._audience is not None and self._audience.wants_each:
             self.plan.note_cancelled(cancelled)
         self.ended = self.ended or monotonic()
-        self.plan.memory = self.plan.remember = None
+        self.plan.memory = None
 
     def resumed(self) -> dict[str, int]:
         """How many tasks did not have to run, by name."""

@@ -16,7 +16,7 @@ from cotality.parallel._data.task import Task, is_gathering, task_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
-from cotality.parallel._journal.keys import Kind, in_order
+from cotality.parallel._journal.keys import Kind, Known, in_order
 from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
 from cotality.parallel._memory import JOURNAL, Remembering
 from cotality.parallel._observers.log import warn
@@ -82,10 +82,14 @@ class FlowMemory(Remembering):
             return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
         if options.cache is None:
             return None
-        held = self._caches.ask(ticket, task, (content, self._call(ticket, task, kind, own), kind))
+        return self._ask_cache(ticket, task, (content, self._call(ticket, task, kind, own), kind))
+
+    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
+        held = self._caches.ask(ticket, task, known)
         if held is None or held is ELSEWHERE:
             return held
-        return self._found(ticket, task, kind, (content, held.facts), held, CACHE)
+        key, _, kind = known
+        return self._found(ticket, task, kind, (key, held.facts), held, CACHE)
 
     def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
         self._facts[ticket] = found[1]
@@ -114,20 +118,21 @@ class FlowMemory(Remembering):
         if task.options.key is not None:
             call = self._graph.call_of(ticket)
             return self._keys.arguments_of(task, call.positional, call.arguments)
-        return self._keys.own_of(task, in_order(task.wiring()))
+        return self._keys.own_of(task)
 
     def _taken_of(self, task: Task[Any]) -> bytes:
         """What stands for the rest."""
-        wired = task.wired
-        if not wired or task.options.key is not None:
+        if not task.wired or task.options.key is not None:
             return b""
-        if len(wired) == 1 and type(wired[0][1]) is Wire:
+        sources = task.sources()
+        if sources is not None and len(sources) == 1:
             # Most are like that.
-            return self._token_of_wire(wired[0][1])
+            return b"@" + self._of_value(self._graph.tickets[sources[0]])
         return self._tokens_of(task)
 
     def _tokens_of(self, task: Task[Any]) -> bytes:
-        return b"".join([self._keys.token(task, place, template) for place, template in in_order(task.wiring())])
+        templates = dict(task.wiring())
+        return b"".join([self._keys.token(task, place, templates[place]) for place in in_order(templates)])
 
     def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
         if task.name not in self._unfindable:
@@ -167,7 +172,7 @@ class FlowMemory(Remembering):
             return found if self._as_calls else self._stamps.setdefault(ticket, found)
         node = self._graph.nodes[ticket]
         if is_gathering(node):
-            return digest(self._keys.own_of(node, in_order(node.wiring())), self._tokens_of(node))
+            return digest(self._keys.own_of(node), self._tokens_of(node))
         if self._as_calls:
             return digest(node.name.encode())
         try:

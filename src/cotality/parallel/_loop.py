@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain
 from typing import Any, Protocol
+from weakref import finalize
 
 from cotality.parallel._backends.clock import monotonic
 from cotality.parallel._backends.present import mark_records
@@ -80,6 +81,9 @@ class Feed:
         audience: Audience | None = None,
     ) -> None:
         self.backend = backend
+        # If an interrupt falls into closing it. Not `__del__`: an interrupt that falls into that one is lost.
+        self._unclosed = finalize(self, backend.close)
+        self._unclosed.atexit = False
         self._companions = audience if audience is not None and audience.accompanies else None
         self._take = take
         message = getattr(backend, "batch_seconds", BATCH_SECONDS)
@@ -112,6 +116,12 @@ class Feed:
         if endings:
             self.sizing.learn(endings)
         return endings
+
+    def close(self) -> None:
+        """Give the workers back; more than once does nothing."""
+        if self._unclosed.alive:
+            self.backend.close()
+            self._unclosed.detach()
 
 
 class Loop:
@@ -295,7 +305,7 @@ def _close(feeds: Sequence[Feed]) -> None:
     holds it, and workers that an interrupt has made us lose would live until the garbage is collected."""
     if feeds:
         try:
-            feeds[0].backend.close()
+            feeds[0].close()
             _tell_of_runaways(feeds[0].backend)
         finally:
             _close(feeds[1:])

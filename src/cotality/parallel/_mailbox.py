@@ -12,17 +12,19 @@ that was submitted is done. The same happens before the interpreter ends.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import Context
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast
 
 from cotality.parallel._backends.cpus import enclosing_width
+from cotality.parallel._backends.daemons import start_daemon
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._data.broken import BrokenTransferError, WorkerStartError
 from cotality.parallel._data.messages import Backend, Planned, Pool
 from cotality.parallel._data.task import Task
@@ -168,9 +170,8 @@ class Mailbox:
     def _start(self) -> None:
         self._before()
         backend = self._context.run(self._pool.open, self._workers)
-        thread = threading.Thread(target=self._serve, args=(backend,), name="cotality-executor", daemon=True)
         try:
-            thread.start()
+            thread = start_daemon(partial(self._serve, backend), "cotality-executor")
         except BaseException:
             backend.close()
             raise
@@ -287,7 +288,6 @@ def _disown_all() -> None:
     _mailboxes.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown_all)
+in_forked_children(_disown_all)
 # The standard library's executors do the same; atexit proper runs too late, when threads can not be waited for.
 threading._register_atexit(_finish_all)  # type: ignore[attr-defined]

@@ -95,13 +95,17 @@ class Remembering:
         expires = task.options.expires
         if facts is not None and (expires is None or journal.store.is_fresh(key, facts, expires)):
             return key, facts
-        call = self._call(ticket, task, kind, own)
-        self._known[ticket] = key, call, kind
+        self._known[ticket] = known = key, self._call(ticket, task, kind, own), kind
         if self._reasons is not None:
-            reason = self._reasons.of(key, call, kind.function)
-            if reason is not None:
-                warn("journal.runs_again", reason, task=kind.name)
+            self._miss(ticket, known, self._reasons)
         return None
+
+    def _miss(self, ticket: int, known: Known, reasons: Reasons) -> None:
+        """The journal has not got it: say why, if it has its like."""
+        key, call, kind = known
+        reason = reasons.news(key, call, kind.function)
+        if reason is not None:
+            warn("journal.runs_again", reason, task=kind.name)
 
     def _call(self, ticket: int, task: Task[Any], kind: Kind, own: bytes) -> bytes:
         return kind.call_of(own)

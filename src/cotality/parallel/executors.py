@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from cotality.parallel._backends.choose import require_processes
 from cotality.parallel._backends.cpus import process_width, thread_width
+from cotality.parallel._backends.forks import START_METHODS
 from cotality.parallel._backends.threads import ThreadPool
 from cotality.parallel._data.capabilities import AblePool, Capabilities
 from cotality.parallel._data.checks import check_count
@@ -20,7 +21,7 @@ from cotality.parallel._mailbox import Mailbox
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
-    from cotality.parallel._backends.processes.launch import StartMethod
+    from cotality.parallel._backends.forks import StartMethod
 
 __all__ = ["ProcessExecutor", "ThreadExecutor"]
 
@@ -155,8 +156,8 @@ class ProcessExecutor(_PoolExecutor):
         _check_initializer(initializer)
         if mp_context is not None:
             start_method = start_method or cast("StartMethod", mp_context.get_start_method())
-        if start_method not in (None, "forkserver", "spawn", "fork"):
-            raise ValueError(f"start_method must be 'forkserver', 'spawn' or 'fork', not {start_method!r}")
+        if start_method not in (None, *START_METHODS):
+            raise ValueError(f"start_method must be one of {START_METHODS}, not {start_method!r}")
         if start_method == "fork" and max_tasks_per_child is not None:
             raise ValueError(
                 "max_tasks_per_child can not be used with 'fork': replacing workers would fork a threaded process"
@@ -166,7 +167,7 @@ class ProcessExecutor(_PoolExecutor):
         from cotality.parallel._backends.processes.pool import ProcessPool
 
         pool = ProcessPool(
-            workers, start_method or "forkserver", initializer, initargs, max_tasks_per_child, memory_limit
+            workers, start_method or START_METHODS[0], initializer, initargs, max_tasks_per_child, memory_limit
         )
         before = partial(pool.start_all, workers) if start_method == "fork" else _nothing
         super().__init__(pool, Mailbox(pool, workers, here=False, before=before, after=pool.close))

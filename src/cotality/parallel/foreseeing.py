@@ -1,4 +1,5 @@
-"""What a front door may ask about tasks that have not run: where they would run, and whether they can be sent there.
+"""What a front door may ask about tasks that have not run: where they would run, whether they can be sent there, and
+which of them would not run as a journal has their results.
 
 Like :mod:`cotality.parallel.building`, for front doors and not for users. What is needed to answer is imported when
 somebody asks.
@@ -6,11 +7,15 @@ somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from cotality.parallel._data.capabilities import Capabilities
+from cotality.parallel._data.journal import JournalOption, journal_of
 from cotality.parallel._execution import lane_for
+
+if TYPE_CHECKING:
+    from cotality.parallel._prospect import Prospect
 
 __all__ = [
     "can_send",
@@ -19,6 +24,7 @@ __all__ = [
     "default_workers",
     "lane_for",
     "pickled_size",
+    "prospect_of",
     "threads_compute",
     "usable_cpus",
 ]
@@ -98,3 +104,21 @@ def culprit(value: object, path: str) -> str:
     from cotality.parallel._backends.processes.explain import culprit
 
     return culprit(value, path)
+
+
+def prospect_of(nodes: Sequence[Any], journal: JournalOption) -> Prospect:
+    """What a run would take over from a journal, which is only read.
+
+    Parameters:
+        nodes: Tasks and maps, each behind what it needs. The functions of maps are called.
+        journal: The journal, as a caller gives it.
+
+    Raises:
+        JournalError: it can not be read.
+        ValueError: two limits of one name differ.
+    """
+    from cotality.parallel._prospect import Prospect
+
+    settings = journal_of(journal)
+    assert settings is not None
+    return Prospect(nodes, settings)

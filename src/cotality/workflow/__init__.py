@@ -22,6 +22,7 @@ from cotality.workflow._drawing import Drawing
 from cotality.workflow._explanation import Explanation
 from cotality.workflow._factory import TaskFactory, task
 from cotality.workflow._record import RunRecord
+from cotality.workflow._resumption import Resumption
 from cotality.workflow._run import Run
 from cotality.workflow._streams import AsyncStream, Stream
 from cotality.workflow._workflow import Workflow
@@ -44,6 +45,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "Progress",
+    "Resumption",
     "RetryPolicy",
     "Run",
     "RunRecord",
@@ -60,8 +62,9 @@ __all__ = [
     "task",
 ]
 
-for _public in (AsyncStream, Drawing, Explanation, Run, RunRecord, Stream, TaskFactory, Workflow, compare, task):
+for _public in (AsyncStream, Drawing, Explanation, Resumption, Run, RunRecord, Stream, TaskFactory, Workflow):
     _public.__module__ = __name__
+compare.__module__ = task.__module__ = __name__
 
 
 def __getattr__(name: str) -> object:

@@ -86,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--workers", type=int, metavar="N", help="the most workers of the workflow's backend")
         command.add_argument("--backend", choices=BACKENDS, help="where tasks run that name no backend of their own")
         command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the run may take")
+    explain.add_argument(
+        "--journal", metavar="PATH", help="also say what a run would take over from it; it is only read"
+    )
     for command in (run, resume):
         command.add_argument("--progress", action="store_true", help="show how far it is, on standard error")
         command.add_argument(
@@ -101,7 +104,10 @@ def _parser() -> argparse.ArgumentParser:
             "--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare"
         )
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
-    draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    draw.add_argument(
+        "--format", choices=["mermaid", "dot", "svg"], help="by default as the name of FILE ends, otherwise mermaid"
+    )
+    draw.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there instead of printing it")
     add_pages(commands)
     add_cache_command(commands)
     return parser
@@ -131,7 +137,7 @@ def _run(given: argparse.Namespace) -> int:
     check_pages(given.report, given.save)
     flow = _workflow(given)
     try:
-        stream = flow.stream(raise_failures=False, progress=given.progress, journal=given.journal, **_options(given))
+        stream = flow.stream(raise_failures=False, **_options(given))
     except (TypeError, ValueError) as error:
         raise Unusable(str(error)) from None
     try:
@@ -172,17 +178,29 @@ def _explain(given: argparse.Namespace) -> int:
 
 
 def _draw(given: argparse.Namespace) -> int:
-    flow = _workflow(given)
+    flow, file = _workflow(given), given.output
+    ending = {".svg": "svg", ".dot": "dot", ".gv": "dot"}.get("" if file is None else file.suffix, "mermaid")
+    kind = given.format or ending
     try:
         drawing = flow.draw()
-        print(drawing.svg() if given.format == "svg" else drawing.dot if given.format == "dot" else drawing.mermaid)
+        text = drawing.svg() if kind == "svg" else drawing.dot if kind == "dot" else drawing.mermaid
+        print(text) if file is None else file.write_text(f"{text}\n", encoding="utf-8")
     except ValueError as error:
         raise Unusable(str(error)) from None
+    except OSError as error:
+        raise Unusable(f"{file} can not be written: {error.strerror}") from None
     return SUCCEEDED
 
 
 def _options(given: argparse.Namespace) -> Any:
-    chosen = {"max_workers": given.workers, "backend": given.backend, "timeout": given.timeout}
+    """The options that were given; for the others the workflow's own hold."""
+    chosen = {
+        "max_workers": given.workers,
+        "backend": given.backend,
+        "timeout": given.timeout,
+        "journal": given.journal,
+        "progress": getattr(given, "progress", False) or None,
+    }
     return {name: value for name, value in chosen.items() if value is not None}
 
 

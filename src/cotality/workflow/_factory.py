@@ -6,10 +6,23 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from cotality.parallel import Mapped, Reference, Task, TaskOptions
-from cotality.parallel.building import ATOMS, DEFAULTS, Options, Wire, alive, weave, wire_of
+from cotality.parallel.building import (
+    ATOMS,
+    DEFAULTS,
+    Options,
+    Place,
+    Wire,
+    Wired,
+    alive,
+    let_be_made_anew,
+    source_of,
+    weave,
+    wire_of,
+)
 from cotality.parallel.errors import ArgumentError, ReferenceMisuse
 from cotality.workflow._binder import Binder, Bound
 from cotality.workflow._hints import UNKNOWN, describe, fits, fits_fully, misfit
@@ -33,11 +46,11 @@ class _Core(Generic[R]):
 
     def __init__(self, function: Callable[..., R]) -> None:
         self.function = function
-        # Each is found in a worker by the function's name and the chain of what it wraps.
+        # Each is found in a worker by the function's name and the chain of what it wraps, or made of the function.
         self.checked: Callable[..., R] = self._checking(function, full=False)
         self.fully: Callable[..., R] = self._checking(self.checked, full=True)
         self._binder: Binder | None = None
-        self.fitting: dict[tuple[int, str | int], Any] = {}
+        self.fitting: dict[tuple[int, Place], Any] = {}
         """Whose results are known to fit which argument."""
 
     @property
@@ -61,6 +74,7 @@ class _Core(Generic[R]):
                 self.check_fully(*bound)
             return self.function(*args, **kwargs)
 
+        let_be_made_anew(checked, _fully_checked if full else _checked, self.function)
         return checked
 
     def bind_unchecked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
@@ -107,7 +121,7 @@ class _Core(Generic[R]):
         self.check_fully(*bound)
         return bound
 
-    def check_wires(self, place: str | int, template: Any) -> None:
+    def check_wires(self, place: Place, template: Any) -> None:
         """Compare what other tasks are annotated to give with what an argument is annotated to be.
 
         Raises:
@@ -117,7 +131,7 @@ class _Core(Generic[R]):
         found = misfit(template, hint)
         if found is not None:
             raise self.mismatch(place, hint, found)
-        if type(template) is Wire and _is_whole_result(template):
+        if type(template) is Wire and template.is_whole and type(template.task) is Task:
             # By its identity: a callable object need not have a hash. It is kept, so no other will have the same.
             function = template.task.callback_function
             self.fitting[id(function), place] = function
@@ -142,6 +156,14 @@ class _Core(Generic[R]):
             found = misfit(template, hint, fits_fully)
             if found is not None:
                 raise self.mismatch(place, hint, found)
+
+
+def _checked(function: Callable[..., R]) -> Callable[..., R]:
+    return _Core(function).checked
+
+
+def _fully_checked(function: Callable[..., R]) -> Callable[..., R]:
+    return _Core(function).fully
 
 
 class TaskFactory(Generic[P, R]):
@@ -176,6 +198,7 @@ class TaskFactory(Generic[P, R]):
         self._checked = {"off": None, "fast": self._core.checked, "full": self._core.fully}[validate]
         self._raw = self._core.function
         self._loose = True
+        self._places: tuple[Place, ...] = ()
         self._bind: Callable[..., Bound] | None = None
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
@@ -220,28 +243,42 @@ class TaskFactory(Generic[P, R]):
 
     def _wire(self, arguments: dict[str, Any], positional: tuple[Any, ...]) -> Task[R]:
         """A task whose arguments may hold references: they become wires, whose types are checked."""
-        wired: list[tuple[str | int, Any]] = []
+        places: list[Place] = []
+        whole = True
         for name, value in arguments.items():
-            if type(value) not in ATOMS:
-                template = self._woven(name, value)
-                if template is not value:
-                    arguments[name] = template
-                    wired.append((name, template))
+            if type(value) not in ATOMS and (template := self._woven(name, value)) is not value:
+                arguments[name] = template
+                places.append(name)
+                whole = whole and type(template) is Task
         if positional:
-            templates = [self._woven(place, value) for place, value in enumerate(positional)]
-            wired += [
-                (place, template) for place, template in enumerate(templates) if template is not positional[place]
-            ]
+            templates = list(positional)
+            for place, value in enumerate(positional):
+                if type(value) not in ATOMS and (template := self._woven(place, value)) is not value:
+                    templates[place] = template
+                    places.append(place)
+                    whole = whole and type(template) is Task
             positional = tuple(templates)
-        return Task.bound(self._raw, arguments, positional, self._options, self._checked, tuple(wired))
+        taken, known = tuple(places), self._places
+        if taken == known:
+            # Most tasks of a factory are wired alike, and one tuple does for all of them.
+            taken = known
+        else:
+            self._places = taken
+        wired: Wired = taken if whole else _held(taken, arguments, positional)
+        return Task.bound(self._raw, arguments, positional, self._options, self._checked, wired)
 
-    def _woven(self, place: str | int, value: Any) -> Any:
-        """An argument with wires in the place of its references; itself, if it has none."""
+    def _woven(self, place: Place, value: Any) -> Any:
+        """What takes the place of an argument: the task all of whose output a reference stands for; else itself, with
+        wires in the place of references, if it has any."""
         core = self._core
+        template: Any = None
         if type(value) is Reference:
-            template: Any = wire_of(value)
-            if _is_whole_result(template) and (id(template.task.callback_function), place) in core.fitting:
-                return template
+            source = source_of(value)
+            if type(source) is Task:
+                if (id(source.callback_function), place) not in core.fitting and self._checked is not None:
+                    core.check_wires(place, Wire(source))
+                return source
+            template = wire_of(value)
         else:
             refuse_nodes([value])
             template, wires = weave(value)
@@ -258,6 +295,7 @@ class TaskFactory(Generic[P, R]):
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
+        self._refuse_lost_class()
         if self._bound is not None:
             return self._core.function(self._bound, *args, **kwargs)
         return self._core.function(*args, **kwargs)
@@ -271,10 +309,17 @@ class TaskFactory(Generic[P, R]):
         Raises:
             TypeError, ValueError: an option that does not exist or can not have this value.
         """
+        self._refuse_lost_class()
         return self._twin(self._options.updated(dict(options)), self._bound)
 
     def _twin(self, options: Options, bound: Any) -> TaskFactory[Any, R]:
         return TaskFactory(self._core.function, options, self._core, bound)
+
+    def _refuse_lost_class(self) -> None:
+        # Since 3.13 what @classmethod gives is a method: it asks us for attributes, and does not say for which class.
+        found = _found_by_name(self) if self._bound is None and "." in self.__qualname__ else None
+        if isinstance(found, MethodType) and found.__func__ is self:
+            raise TypeError(f"{self!r} does not know its class here: put @task above @classmethod")
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -292,12 +337,28 @@ class TaskFactory(Generic[P, R]):
     def __reduce__(self) -> Any:
         # By reference where the name leads here: what is in a worker is the very factory of its module. One with other
         # options goes with that one, whose checks are found there.
-        named = _named_as(self)
+        named = _found_by_name(self) if self.__module__ != "__main__" else None
         if named is self:
             return self.__qualname__
         if isinstance(named, TaskFactory) and named._core is self._core:
+            if named._bound is not None:
+                # A class method.
+                return _of_class, (self._bound, self._core.function.__name__, self._options)
             return _varied, (named, self._options, self._bound)
         return _rebuilt, (self._core.function, self._options, self._bound)
+
+
+def _held(places: Iterable[Place], arguments: dict[str, Any], positional: tuple[Any, ...]) -> dict[Place, Any]:
+    """What arguments hold, with wires also in the place of tasks all of whose output is meant."""
+    held = {place: positional[place] if type(place) is int else arguments[place] for place in places}  # type: ignore[index]
+    return {place: Wire(template) if type(template) is Task else template for place, template in held.items()}
+
+
+class _OfClass(TaskFactory[P, R]):
+    """What ``@task`` makes of a class method."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self._twin(self._options, owner or type(instance))
 
 
 def _rebuilt(function: Callable[..., Any], options: Options, bound: Any) -> TaskFactory[..., Any]:
@@ -308,17 +369,16 @@ def _varied(factory: TaskFactory[..., Any], options: Options, bound: Any) -> Tas
     return factory._twin(options, bound)
 
 
-def _named_as(factory: TaskFactory[..., Any]) -> Any:
-    """What the name of a factory leads to, for whoever imports its module."""
-    found: Any = sys.modules.get(factory.__module__) if factory.__module__ != "__main__" else None
+def _of_class(owner: type, name: str, options: Options) -> TaskFactory[..., Any]:
+    return _varied(getattr(owner, name), options, owner)
+
+
+def _found_by_name(factory: TaskFactory[..., Any]) -> Any:
+    """What the name of a factory leads to."""
+    found: Any = sys.modules.get(factory.__module__)
     for part in factory.__qualname__.split("."):
         found = getattr(found, part, None)
     return found
-
-
-def _is_whole_result(wire: Wire) -> bool:
-    """Whether a wire stands for all that a task gives: then the next one from the same function is alike."""
-    return not wire.path and wire.kind == "output" and type(wire.task) is Task
 
 
 def refuse_nodes(given: Iterable[Any]) -> None:
@@ -347,6 +407,9 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
         function: The function; ``async def`` too. Without it, a decorator with options is returned.
         options: See :class:`~cotality.parallel.TaskOptions`.
 
+    It goes above ``@classmethod`` and below ``@staticmethod``. That a class method is given its class, type checkers do
+    not see.
+
     Returns:
         The factory of tasks, or the decorator that makes one.
 
@@ -374,9 +437,11 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
 
 
 def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
-    if isinstance(function, (classmethod, staticmethod)):
-        kind = type(function).__name__
-        raise TypeError(f"put @task inside of @{kind}, that is below it")
+    factory: type[TaskFactory[..., Any]] = TaskFactory
+    if isinstance(function, classmethod):
+        factory, function = _OfClass, function.__func__
+    if isinstance(function, staticmethod):
+        raise TypeError("put @task inside of @staticmethod, that is below it")
     if isinstance(function, TaskFactory):
         raise TypeError(f"{function!r} is a task already: use .options(…) to change its options")
     if not callable(function):
@@ -386,4 +451,4 @@ def _decorate(function: Any, options: Options) -> TaskFactory[..., Any]:
             f"{function.__qualname__} is an async generator, whose results have no end that could be awaited: "
             "return a list, or make a task per item with flow.map"
         )
-    return TaskFactory(function, options)
+    return factory(function, options)

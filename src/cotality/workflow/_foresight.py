@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from cotality.parallel import Mapped, Task
+from cotality.parallel.building import Wire
 from cotality.workflow._factory import TaskFactory
 
 
@@ -28,6 +29,12 @@ class Foreseen:
     problems: Sequence[str] = ()
 
 
+def is_harmless(mapped: Mapped[Any]) -> bool:
+    """Whether a map can be looked into: it makes tasks of one function, and nothing that it goes through is used up."""
+    given = [source for source in mapped.sources if not isinstance(source, Wire)]
+    return isinstance(mapped.function, TaskFactory) and all(isinstance(source, Sequence) for source in given)
+
+
 def foresee(mapped: Mapped[Any], most: int) -> Foreseen:
     """What a map will make.
 
@@ -39,7 +46,7 @@ def foresee(mapped: Mapped[Any], most: int) -> Foreseen:
     """
     lists: tuple[Any, ...] = mapped.sources
     factory: Any = mapped.function
-    if mapped.lent or not isinstance(factory, TaskFactory) or not all(isinstance(given, Sequence) for given in lists):
+    if mapped.lent or not is_harmless(mapped) or not all(isinstance(given, Sequence) for given in lists):
         return Foreseen()
     lengths = {len(given) for given in lists}
     if len(lengths) > 1:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from cotality.parallel import Outcome
+from cotality.parallel.building import start_daemon
 from cotality.workflow._run import Run
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Driver:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._loop = running_loop()
         context = copy_context()
-        threading.Thread(target=context.run, args=(self._serve,), name="cotality-run", daemon=True).start()
+        start_daemon(partial(context.run, self._serve), "cotality-run")
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -93,22 +93,18 @@ class Workflow:
             CycleError: tasks wait for each other in a circle.
             TypeError: something that is neither a task nor a map.
         """
-        added: Any
-        for added in (node, *more):
-            if isinstance(added, Reference):
-                raise ReferenceMisuse(f"{added!r} was added: add the task itself")
-            if not isinstance(added, (Task, Mapped)):
-                raise TypeError(
-                    f"a workflow collects tasks and maps, not {type(added).__name__}: call a @task to make one"
-                )
-            self._collect(added, self._kept)
+        given = (node, *more)
+        for each in given:
+            if not isinstance(each, (Task, Mapped)):
+                raise _no_node(each)
+        self._collect(given, self._kept)
         return node
 
-    def _collect(self, node: Task[Any] | Mapped[Any], readable: dict[Any, None]) -> None:
+    def _collect(self, nodes: Sequence[Task[Any] | Mapped[Any]], readable: dict[Any, None]) -> None:
         # What the function of a map makes belongs to the run that calls it: the next one makes its own.
         if not is_expanding(self._nodes):
-            self._nodes.update(dict.fromkeys(in_order([node], known=self._nodes)))
-            readable[node] = None
+            self._nodes.update(dict.fromkeys(in_order(nodes, known=self._nodes)))
+            readable.update(dict.fromkeys(nodes))
 
     @overload
     def map(self, function: Callable[[A], Task[Coroutine[Any, Any, R]]], first: Iterable[A], /) -> Mapped[R]: ...
@@ -203,7 +199,7 @@ class Workflow:
             [1, 2, 3]
         """
         mapped: Mapped[Any] = Mapped(function, iterables)
-        self._collect(mapped, self._maps)
+        self._collect((mapped,), self._maps)
         return mapped
 
     def gather(self, *outputs: *Ts) -> Task[tuple[*Ts]]:
@@ -236,8 +232,10 @@ class Workflow:
         return iter(self._ordered())
 
     def _ordered(self) -> list[Task[Any] | Mapped[Any]]:
-        """All nodes, each behind what it needs; edges may have been made since they were added."""
-        return list(self._nodes) if are_in_order(self._nodes) else in_order(self._nodes)
+        """All nodes, each behind what it needs; edges may have been made by ``after`` since they were added."""
+        nodes = list(self._nodes)
+        late = [node for node in nodes if node.predecessors]
+        return in_order(nodes) if late and not are_in_order(nodes) else nodes
 
     def __contains__(self, node: object) -> bool:
         return node in self._nodes
@@ -261,7 +259,8 @@ class Workflow:
 
     def explain(self, **options: Unpack[WorkflowOptions]) -> Explanation:
         """What a run would do: what runs where, how wide and how long the workflow is, and what will not go well, such
-        as an argument that can not be sent to a process. Nothing runs, and no worker is started.
+        as an argument that can not be sent to a process; with a journal also what it takes over from there. Nothing
+        runs, no worker is started, and nothing is written.
 
         Parameters:
             options: As for :meth:`run`.
@@ -274,8 +273,8 @@ class Workflow:
         """
         settings = self._settings(options)
         backend = settings.get("backend", "threads")
-        workers, timeout = settings.get("max_workers"), settings.get("timeout")
-        return Explanation(self.name, self._ordered(), backend, workers, timeout, self._durations)
+        workers, timeout, journal = settings.get("max_workers"), settings.get("timeout"), settings.get("journal")
+        return Explanation(self.name, self._ordered(), backend, workers, timeout, self._durations, journal)
 
     def __reduce__(self) -> Any:
         # Flat, whatever waits for what: a chain of tasks may be long.
@@ -422,6 +421,13 @@ class Workflow:
         if settings.get("raise_failures", True):
             run.raise_failures()
         return run
+
+
+def _no_node(given: object) -> TypeError:
+    """The error of what was added and is neither a task nor a map."""
+    if isinstance(given, Reference):
+        return ReferenceMisuse(f"{given!r} was added: add the task itself")
+    return TypeError(f"a workflow collects tasks and maps, not {type(given).__name__}: call a @task to make one")
 
 
 def _rebuilt(name: str, options: WorkflowOptions, packed: Any, kept: Sequence[int], maps: Sequence[int]) -> Workflow:

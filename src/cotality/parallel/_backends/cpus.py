@@ -79,3 +79,8 @@ def thread_width() -> int:
 def process_width() -> int:
     """How many processes a run has when nobody says, and the most a nested call has: its share of ``cpus``."""
     return max(1, cpu_count() // enclosing_width.get()())
+
+
+def narrowed(own: int | None, wanted: int | None) -> int | None:
+    """How many workers a run has of a pool that has so many: as many as it wants, and no more; None: as usual."""
+    return min(filter(None, (own, wanted)), default=None)

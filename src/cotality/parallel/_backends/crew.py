@@ -5,12 +5,13 @@ All are daemon threads: a task that never ends can not hold up the end of the pr
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from itertools import count
 
+from cotality.parallel._backends.daemons import start_daemon
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.gate import Gate
 
 IDLE_SECONDS = 10.0
@@ -26,7 +27,7 @@ class _Hand:
     def __init__(self, duty: Callable[[], None]) -> None:
         self._duty: Callable[[], None] | None = duty
         self._gate = Gate()
-        threading.Thread(target=self._live, name=f"cotality-worker-{next(_numbers)}", daemon=True).start()
+        start_daemon(self._live, f"cotality-worker-{next(_numbers)}")
 
     def give(self, duty: Callable[[], None]) -> None:
         self._duty = duty
@@ -65,5 +66,4 @@ def start_thread(duty: Callable[[], None]) -> None:
 
 
 # After a fork only the calling thread exists in the child.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)
+in_forked_children(_idle.clear)

@@ -7,7 +7,6 @@ thread, so a coroutine that blocks the event loop can not keep a run from ending
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,8 @@ from dataclasses import replace
 from inspect import isawaitable
 from time import monotonic
 
+from cotality.parallel._backends.daemons import start_daemon
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, context_of, structlog_mark
 from cotality.parallel._data.capabilities import OF_THREADS
@@ -45,7 +46,7 @@ def private_loop() -> asyncio.AbstractEventLoop:
         loop = _private.get(depth)
         if loop is None or loop.is_closed():
             loop = _private[depth] = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="cotality-event-loop", daemon=True).start()
+            start_daemon(loop.run_forever, "cotality-event-loop")
         return loop
 
 
@@ -62,8 +63,7 @@ def _forget() -> None:
     _private, _lock = {}, threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+in_forked_children(_forget)
 
 
 class EventLoopPool:
@@ -199,10 +199,10 @@ class EventLoopBackend:
 
     def _in_loop(self, cancel: Callable[[], Sequence[asyncio.Task[None]]], seconds: float) -> None:
         """Let the event loop cancel coroutines, and give them so many seconds to end."""
-        ended = threading.Event()
+        ended = Gate()
 
         def gather() -> None:
-            asyncio.gather(*cancel(), return_exceptions=True).add_done_callback(lambda _future: ended.set())
+            asyncio.gather(*cancel(), return_exceptions=True).add_done_callback(lambda _future: ended.open())
             if self._due:
                 self._start_due()
 

@@ -25,7 +25,7 @@ from types import CoroutineType
 from typing import Any
 
 from cotality.parallel._backends.awaiting import finish
-from cotality.parallel._backends.cpus import enclosing_width, thread_width
+from cotality.parallel._backends.cpus import enclosing_width, narrowed, thread_width
 from cotality.parallel._backends.crew import start_thread
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import Mark, present, structlog_mark
@@ -60,7 +60,7 @@ class ThreadPool:
         self._initargs = initargs
 
     def open(self, max_workers: int | None) -> ThreadBackend:
-        width = max_workers or self._max_workers or thread_width()
+        width = narrowed(self._max_workers, max_workers) or thread_width()
         return ThreadBackend(width, copy_context(), self._prepare if self._initializer or self._name_prefix else None)
 
     def _prepare(self, number: int) -> None:
@@ -120,6 +120,7 @@ class ThreadBackend:
         self._members: list[_Member] = []
         self._runaways: list[str] = []
         self._started = 0
+        self._places = threading.Lock()
         self._open = True
         self._woken = False
         self._owner = Gate()
@@ -148,16 +149,26 @@ class ThreadBackend:
             parked = None
         if parked is not None:
             parked.open()
-        elif self._started < self.workers:
-            self._started += 1
+        elif self._started < self.workers and self._take_place():
             self._start()
+
+    def _take_place(self) -> bool:
+        """Count one more thread in, if there is room: several may ask at once, each wakes the next one."""
+        with self._places:
+            room = self._started < self.workers
+            self._started += room
+        return room
 
     def _start(self) -> None:
         member = _Member(self._belonging)
+        # Before it runs: one that nobody knew of, because of an interrupt, would never be told that the run is over.
+        self._members.append(member)
         try:
             self._launch(lambda: self._serve(member))
         except RuntimeError as error:
-            self._started -= 1
+            self._members.remove(member)
+            with self._places:
+                self._started -= 1
             # Since 3.12 no thread can be started a while before the interpreter says that it ends.
             if sys.is_finalizing() or "shutdown" in str(error):
                 raise
@@ -165,8 +176,6 @@ class ThreadBackend:
                 raise OSError("no thread could be started: the limit of threads or of memory is reached") from error
             # Those that run already will do it.
             self.workers = self._started
-        else:
-            self._members.append(member)
 
     def _launch(self, duty: Callable[[], None]) -> None:
         """Have a thread do this."""
@@ -178,9 +187,7 @@ class ThreadBackend:
         context = self._context.copy()
         if self._prepare is not None:
             try:
-                context.run(
-                    self._prepare, self._members.index(member) if member in self._members else len(self._members)
-                )
+                context.run(self._prepare, self._members.index(member))
             except BaseException as error:
                 self._unprepared = error
                 self._owner.open()
@@ -297,11 +304,11 @@ class ThreadBackend:
         self._due.clear()
         for member in self._members:
             self._claim(member)
+            member.parked.open()
         # Its own context leads back to it, and these to the results of the run.
         self._members.clear()
         self._belonging = None
-        while self._idle:
-            self._idle.popleft().parked.open()
+        self._idle.clear()
 
 
 def _marked(context: Context, member: _Member, mark: Mark) -> Context:

@@ -8,6 +8,23 @@ from types import FunctionType
 from typing import Any
 
 LONGEST_CHAIN = 32
+_ORIGIN = "__cotality_origin__"
+
+
+def let_be_made_anew(made: Callable[..., Any], maker: Callable[[Any], Any], source: Callable[..., Any]) -> None:
+    """Let a function that no name leads to travel as the names of what makes it and of what it is made of.
+
+    Parameters:
+        made: What ``maker(source)`` gives.
+        maker: Makes another one that does the same.
+        source: What it is made of.
+    """
+    setattr(made, _ORIGIN, (maker, source))
+
+
+def origin_of(function: FunctionType) -> tuple[FunctionType, Any] | None:
+    """What makes such a function, and of what; None for any other."""
+    return getattr(function, _ORIGIN, None)
 
 
 def depth_under_its_name(function: Callable[..., Any]) -> int | None:

@@ -98,7 +98,7 @@ class RunOptions(CallOptions, total=False):
     """
 
     max_workers: int | None
-    """The most workers; None: by the machine."""
+    """The most workers; None: by the machine. A pool or an executor that is given has no more than its own number."""
 
 
 class WorkflowOptions(TypedDict, total=False):
@@ -114,7 +114,7 @@ class WorkflowOptions(TypedDict, total=False):
     backend: BackendName | Pool | Executor
     """Where tasks run that do not say. ``"serial"`` runs all of them in the caller's thread, whatever they say."""
     max_workers: int | None
-    """The most workers of that backend; None: by the machine."""
+    """The most workers of that backend; None: by the machine. A pool or an executor has no more than its own number."""
     failure: Failure
     """``"fail_fast"``: the first failure ends the run. ``"finish"``: whatever does not depend on it still runs. A whole
     number: so many failures are borne; a share between 0 and 1: that part of the tasks may fail, of a hundred at least

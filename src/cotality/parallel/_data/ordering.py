@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from cotality.parallel._data.mapped import Mapped
@@ -22,17 +22,16 @@ def wires_of(node: Node) -> list[Wire]:
 
 def is_wired(node: Node) -> bool:
     """Whether a node needs any other; asked of every node, so it must be quick for those that do not."""
-    return bool(node.predecessors) or type(node) is Mapped or node.wired is None or node.wired != ()  # type: ignore[union-attr]
+    return bool(node.predecessors or type(node) is Mapped or node.wired or node.wired is None)  # type: ignore[union-attr]
 
 
-def needs_of(node: Node) -> Iterator[Node]:
-    """The nodes that a node waits for; one may come more than once."""
-    for wire in wires_of(node):
-        yield wire.task
-    if type(node) is Mapped:
-        for wire in node.lent:
-            yield wire.task
-    yield from node.predecessors
+def needs_of(node: Node) -> Sequence[Node]:
+    """The nodes that a node waits for; one may be there more than once."""
+    lent = node.lent if type(node) is Mapped else ()
+    sources = node.sources() if type(node) is Task else None
+    if sources is None:
+        sources = [wire.task for wire in (*wires_of(node), *lent)]
+    return [*sources, *node.predecessors] if node.predecessors else sources
 
 
 def are_in_order(nodes: Iterable[Node]) -> bool:
@@ -51,29 +50,27 @@ def in_order(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
     Raises:
         CycleError: some wait for each other in a circle; names them.
     """
-    ordered: list[Node] = []
-    done: set[Node] = set()
+    ordered: dict[Node, None] = {}
     begun: set[Node] = set()
-    for root in roots:
-        pending = [root]
-        while pending:
-            node = pending[-1]
-            if node in done or node in known:
-                pending.pop()
-            elif node in begun or not is_wired(node):
-                # What it needs is done.
-                pending.pop()
-                done.add(node)
-                ordered.append(node)
-            else:
-                begun.add(node)
-                needs = list(needs_of(node))
-                circle = next((need for need in needs if need in begun and need not in done), None)
-                if circle is not None:
-                    raise CycleError(_circle([other for other in pending if other in begun], circle))
-                # What is pushed last is looked at first: so the first need comes first in the order.
-                pending.extend(reversed(needs))
-    return ordered
+    # What is last in it is looked at first: so the first root comes first in the order, and the first need of a node.
+    pending = [*roots][::-1]
+    while pending:
+        node = pending[-1]
+        if node in ordered or node in known:
+            pending.pop()
+            continue
+        missing: Sequence[Node] = ()
+        if is_wired(node) and node not in begun:
+            begun.add(node)
+            missing = [need for need in needs_of(node) if need not in ordered and need not in known]
+            if not begun.isdisjoint(missing):
+                circle = next(need for need in missing if need in begun)
+                raise CycleError(_circle([other for other in pending if other in begun], circle))
+        if missing:
+            pending.extend(reversed(missing))
+        else:
+            ordered[pending.pop()] = None
+    return list(ordered)
 
 
 def _circle(path: list[Node], start: Node) -> str:

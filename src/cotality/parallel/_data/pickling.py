@@ -94,7 +94,7 @@ def _state_of(node: Node, field: str, swap: Callable[[Any], Any]) -> Any:
         if not wiring:
             return () if field == "wired" else value
         if field == "wired":
-            value = wiring
+            value = tuple(wiring)
         elif field == "positional":
             value = tuple(dict(wiring).get(place, given) for place, given in enumerate(value))
         else:
@@ -119,6 +119,8 @@ def unpack(packed: Sequence[Packed]) -> list[Node]:
             identity.node = node
         for field, part in zip(_MAP_FIELDS if is_map else _TASK_FIELDS, state, strict=True):
             setattr(node, field, rebuild(part, swap) if field in _WITH_WIRES else part)
+        if not is_map:
+            node.wired = dict(node.wired) or ()
         node.predecessors = tuple(nodes[place] for place in predecessors)
         nodes.append(node)
     return nodes

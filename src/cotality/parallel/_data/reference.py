@@ -1,8 +1,10 @@
 """References to what a task will give, and what becomes of them among the arguments of another task.
 
 A user holds a :class:`Reference`. Where one is given to a task it is replaced by a :class:`Wire`, which says the same
-and does nothing else. So the references alive at any moment are those that somebody holds, mostly none; and while
-there is none, no argument has to be searched for any.
+and does nothing else, or, where it stands for all that another task gives and is an argument of its own, by that very
+task: most are like that, and a million wires that need not be made are as many objects that the garbage collector need
+not look at. So the references alive at any moment are those that somebody holds, mostly none; and while there is none,
+no argument has to be searched for any.
 """
 
 from __future__ import annotations
@@ -36,6 +38,11 @@ class Wire:
         self.kind: str = kind
         self.path: tuple[Step, ...] = path
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it stands for all that its task gives."""
+        return not self.path and self.kind == VALUE
+
     def to(self, item: bool, key: Any) -> Wire:
         """A wire to a part of what this one carries."""
         return Wire(self.task, self.kind, (*self.path, (item, key)))
@@ -62,12 +69,13 @@ class Reference:
         <reference to the output of divmod, at [0]>
     """
 
-    __slots__ = ("__weakref__", "_wire")
+    __slots__ = ("__weakref__", "_source")
 
-    _wire: Wire
+    _source: Any
 
-    def __init__(self, wire: Wire) -> None:
-        _set_wire(self, wire)
+    def __init__(self, source: Any) -> None:
+        # A wire, or the task or map all of whose output is meant.
+        _set_source(self, source)
         alive.add(id(self))
 
     def __del__(self, forget: Callable[[int], None] = alive.discard) -> None:
@@ -76,17 +84,17 @@ class Reference:
     def __getitem__(self, key: Any) -> Reference:
         if isinstance(key, Reference):
             raise ReferenceMisuse(f"{self!r} can not be indexed by another reference: do it inside a task")
-        return Reference(self._wire.to(True, key))
+        return Reference(wire_of(self).to(True, key))
 
     def __getattr__(self, name: str) -> Reference:
         if name.startswith("_"):
             raise AttributeError(f"{self!r} has no attribute {name!r}: names with an underscore are not passed on")
-        return Reference(self._wire.to(False, name))
+        return Reference(wire_of(self).to(False, name))
 
     def __iter__(self) -> Iterator[Reference]:
         from cotality.parallel._data.hints import arity_of
 
-        wire = self._wire
+        wire = wire_of(self)
         arity = None if wire.path or wire.kind != VALUE else arity_of(wire.task)
         if arity is None:
             raise ReferenceMisuse(
@@ -96,7 +104,7 @@ class Reference:
         return iter([self[index] for index in range(arity)])
 
     def __repr__(self) -> str:
-        wire = self._wire
+        wire = wire_of(self)
         steps = "".join(f"[{key!r:.40}]" if item else f".{key}" for item, key in wire.path)
         return f"<reference to the {wire.kind} of {wire.task.name}{', at ' if steps else ''}{steps}>"
 
@@ -104,7 +112,7 @@ class Reference:
         return object.__hash__(self)
 
 
-_set_wire: Any = Reference.__dict__["_wire"].__set__
+_set_source: Any = Reference.__dict__["_source"].__set__
 """Sets the only attribute there is; for users, references can not be changed."""
 
 
@@ -142,8 +150,11 @@ for _what, _names in _REFUSED.items():
         setattr(Reference, f"__{_name}__", _refuse(f"__{_name}__", _what))
 
 
-Wired: TypeAlias = tuple[tuple[str | int, Any], ...]
-"""The arguments of a task that hold wires: each one's name, or its position, and what it holds."""
+Place: TypeAlias = str | int
+"""Which argument of a task: its name, or its position."""
+Wired: TypeAlias = tuple[Place, ...] | dict[Place, Any]
+"""Which arguments of a task hold wires. As a tuple: each is the task all of whose result it stands for. As a dict: what
+each holds, with wires in the place of references."""
 
 
 def as_references(value: Any) -> Any:
@@ -153,7 +164,13 @@ def as_references(value: Any) -> Any:
 
 def wire_of(reference: Reference) -> Wire:
     """What takes the place of a reference."""
-    return reference._wire
+    source = reference._source
+    return source if type(source) is Wire else Wire(source)
+
+
+def source_of(reference: Reference) -> Any:
+    """The task or map all of whose output a reference stands for; a wire, if it stands for something else."""
+    return reference._source
 
 
 def weave(value: Any) -> tuple[Any, list[Wire]]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from cotality.parallel._data.outcome import Outcome
-from cotality.parallel._data.reference import OUTCOME, Reference, Wire, Wired, alive, weave, wires_in
+from cotality.parallel._data.reference import OUTCOME, Place, Reference, Wire, Wired, alive, weave, wires_in
 from cotality.parallel._data.task_options import DEFAULTS, Options
 
 # Covariant, so that a task of an ``async def`` is a ``Task[Coroutine[...]]``, which the reads below take apart,
 # whatever a checker takes its coroutines for (pyright: CoroutineType).
 R = TypeVar("R", covariant=True)
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -25,7 +26,7 @@ class _Output:
     def __get__(self, task: Task[T], owner: type) -> T: ...
     def __get__(self, task: Any, owner: type) -> Any:
         """A reference to the future result, to be given to another task."""
-        return self if task is None else Reference(Wire(task))
+        return self if task is None else Reference(task)
 
 
 class _Outcome:
@@ -38,6 +39,22 @@ class _Outcome:
     def __get__(self, task: Any, owner: type) -> Any:
         """A reference to what the task comes to. Who takes it waits for the end and is never skipped."""
         return self if task is None else Reference(Wire(task, OUTCOME))
+
+
+class Absent:
+    """An attribute that is not there, whose error says what is. Type checkers know of themselves that it is not.
+
+    A ``__getattr__`` would make all other attributes slower.
+
+    Parameters:
+        hint: What is there.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(self._hint)
 
 
 @dataclass(eq=False, repr=False, slots=True, weakref_slot=True)
@@ -73,11 +90,14 @@ class Task(Generic[R]):
     checked: Callable[..., R] | None = field(default=None, init=False)
     """What is called instead when arguments come from other tasks: checks them, and calls the function."""
     wired: Wired | None = field(default=None, init=False)
-    """Which arguments hold wires; None as long as nobody has looked."""
+    """Which arguments hold wires; None as long as nobody has looked. Those of a task that ``@task`` has made hold them
+    in ``arguments`` and ``positional``."""
     predecessors: tuple[Any, ...] = field(default=(), init=False)
 
     output: ClassVar[_Output] = _Output()
     outcome: ClassVar[_Outcome] = _Outcome()
+    if not TYPE_CHECKING:
+        outputs = outcomes = Absent("a task has .output and .outcome")
 
     def __post_init__(self) -> None:
         if not callable(self.callback_function):
@@ -98,16 +118,15 @@ class Task(Generic[R]):
         if type(self.positional) is not tuple:
             raise TypeError(f"positional of {self.name} must be a tuple, not {type(self.positional).__name__}")
 
-    @classmethod
+    @staticmethod
     def bound(
-        cls,
-        function: Callable[..., R],
+        function: Callable[..., S],
         arguments: dict[str, Any],
         positional: tuple[Any, ...],
         options: Options,
-        checked: Callable[..., R] | None,
+        checked: Callable[..., S] | None,
         wired: Wired,
-    ) -> Task[R]:
+    ) -> Task[S]:
         """A task whose arguments are known to be right, and whose references are wires: what ``@task`` makes.
 
         It skips the checks, as this is done for each of a million tasks.
@@ -120,7 +139,7 @@ class Task(Generic[R]):
             checked: What is called instead when arguments come from other tasks.
             wired: Which arguments hold wires.
         """
-        task: Task[R] = object.__new__(cls)
+        task: Task[S] = object.__new__(Task)
         task.callback_function = function
         task.arguments = arguments
         task.positional = positional
@@ -155,23 +174,34 @@ class Task(Generic[R]):
         self.predecessors += others
         return self
 
-    def wiring(self) -> Wired:
-        """The arguments that hold wires; those of a task that ``@task`` has not made are looked for now."""
+    def look(self) -> Wired:
+        """Which arguments hold wires; for those of a task that ``@task`` has not made it is found now."""
         if self.wired is None:
-            places: list[tuple[str | int, Any]] = [*self.arguments.items(), *enumerate(self.positional)]
+            places: list[tuple[Place, Any]] = [*self.arguments.items(), *enumerate(self.positional)]
             woven = [(place, weave(value)) for place, value in places] if alive else []
-            self.wired = tuple((place, template) for place, (template, wires) in woven if wires)
+            self.wired = {place: template for place, (template, wires) in woven if wires} or ()
         return self.wired
+
+    def sources(self) -> list[Any] | None:
+        """Whose results it takes, where each of its wires is an argument of its own and stands for all that a task or a
+        map gives; in the order of those arguments. None if there are other wires."""
+        wired = self.look() if self.wired is None else self.wired
+        if type(wired) is dict:
+            wires = [template for template in wired.values() if type(template) is Wire and template.is_whole]
+            return [wire.task for wire in wires] if len(wires) == len(wired) else None
+        arguments, positional = self.arguments, self.positional
+        return [positional[place] if type(place) is int else arguments[place] for place in wired]  # type: ignore[index]
+
+    def wiring(self) -> list[tuple[Place, Any]]:
+        """The arguments that hold wires, and what each holds."""
+        wired = self.look()
+        if isinstance(wired, dict):
+            return list(wired.items())
+        return list(zip(wired, map(Wire, self.sources() or ()), strict=True))
 
     def wires(self) -> list[Wire]:
         """Every wire among the arguments."""
-        wires: list[Wire] = []
-        for _place, template in self.wired or self.wiring():
-            if type(template) is Wire:
-                wires.append(template)
-            else:
-                wires += wires_in(template)
-        return wires
+        return [wire for _place, template in self.wiring() for wire in wires_in(template)]
 
     def __repr__(self) -> str:
         # Names only: a value may be a secret, or ten thousand lines long.

@@ -21,6 +21,8 @@ def check_owner(path: Path) -> None:
     Raises:
         JournalError: it is not ours alone.
     """
+    if not hasattr(os, "geteuid"):
+        raise JournalError("journals need a POSIX system such as Linux or macOS, which says whose a file is")
     try:
         found = os.lstat(path)
     except FileNotFoundError:

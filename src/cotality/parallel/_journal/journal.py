@@ -26,13 +26,14 @@ class OpenJournal:
     Parameters:
         settings: Which one, and how.
         warn: Told of what does not end the run.
+        writes: Whether anything may be written; if not it is only looked at.
 
     Raises:
         JournalError: it can not be used.
     """
 
-    def __init__(self, settings: Journal, warn: Callable[..., None]) -> None:
-        self.store = _store_of(settings)
+    def __init__(self, settings: Journal, warn: Callable[..., None], *, writes: bool = True) -> None:
+        self.store = _store_of(settings, writes=writes)
         self._settings = settings
         self._warn = warn
         self.index: dict[bytes, bytes] = self.store.index()
@@ -128,13 +129,13 @@ class OpenJournal:
             self.store.close()
 
 
-def _store_of(settings: Journal) -> Keeper:
+def _store_of(settings: Journal, *, writes: bool) -> Keeper:
     """The store that a journal names: a file, the address of a folder that fsspec knows, or a place of the user's."""
     place: Any = settings.path
     if isinstance(place, os.PathLike) or (isinstance(place, str) and "://" not in place):
-        return Store(place, settings.secret)
+        return Store(place, settings.secret, writes=writes)
     from cotality.parallel._journal.pieces import FsspecPlace, PieceStore
 
     if isinstance(place, str):
-        return PieceStore(FsspecPlace(place), settings.secret)
-    return PieceStore(place, settings.secret)
+        place = FsspecPlace(place, make=writes)
+    return PieceStore(place, settings.secret, writes=writes)

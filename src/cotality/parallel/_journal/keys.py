@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel._data.atoms import ATOMS
-from cotality.parallel._data.reference import Wired
+from cotality.parallel._data.reference import Place
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.content import FORMAT, Content, digest, named
@@ -131,17 +131,11 @@ class Keys:
         places: list[tuple[str | int, Any]] = [*enumerate(positional), *sorted(keywords.items())]
         return b"".join([marshal.dumps(place, FORMAT) + self.token(task, place, value) for place, value in places])
 
-    def own_of(self, task: Task[Any], wired: Wired) -> bytes:
-        """The same for what a task without ``key=`` has of its own, and the places of what it takes from others.
-
-        Parameters:
-            task: The task.
-            wired: What of it holds wires, as :func:`in_order` gives it.
-        """
+    def own_of(self, task: Task[Any]) -> bytes:
+        """The same for what a task without ``key=`` has of its own, and the places of what it takes from others."""
+        places = in_order(task.look())
         positional, keywords = task.positional, dict(task.arguments)
-        places: list[str | int] = []
-        for place, _template in wired:
-            places.append(place)
+        for place in places:
             if isinstance(place, str):
                 keywords[place] = None
             else:
@@ -164,9 +158,9 @@ def again(key: bytes, number: int) -> bytes:
     return digest(key, number.to_bytes(8, "big"))
 
 
-def in_order(wired: Wired) -> Wired:
+def in_order(places: Iterable[Place]) -> list[Place]:
     """Always the same: the order of keyword arguments is no content."""
-    return wired if len(wired) < 2 else tuple(sorted(wired, key=lambda each: str(each[0])))
+    return sorted(places, key=str)
 
 
 def _place_of(function: Any) -> str:

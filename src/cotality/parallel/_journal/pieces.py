@@ -39,12 +39,13 @@ class PieceStore(Keeper):
     Parameters:
         place: The place.
         secret: See :class:`Stamps`.
+        writes: Whether anything may be written; if not it is only looked at, also while somebody else has it.
 
     Raises:
         JournalError: it can not be used; says why.
     """
 
-    def __init__(self, place: JournalStore, secret: bytes | None) -> None:
+    def __init__(self, place: JournalStore, secret: bytes | None, *, writes: bool = True) -> None:
         self.stamps = Stamps(secret)
         self._place = place
         self._index: dict[bytes, bytes] = {}
@@ -56,10 +57,11 @@ class PieceStore(Keeper):
         self._locked = False
         with self._told():
             names = sorted(place.names())
-            if _LOCK in names:
-                _check_lock(place.read(_LOCK), self._name, _where(place))
-            place.write(_LOCK, _owner())
-            self._locked = True
+            if writes:
+                if _LOCK in names:
+                    _check_lock(place.read(_LOCK), self._name, _where(place))
+                place.write(_LOCK, _owner())
+                self._locked = True
         try:
             for name in names:
                 number = name.removeprefix(_SEGMENT).partition("-")[0]
@@ -180,12 +182,13 @@ class FsspecPlace:
 
     Parameters:
         url: Such as ``"s3://bucket/run"``.
+        make: Whether it is made where there is none.
 
     Raises:
         JournalError: fsspec is not installed, or does not know it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, make: bool = True) -> None:
         try:
             import fsspec
         except ImportError:
@@ -193,12 +196,15 @@ class FsspecPlace:
         self.name = url
         try:
             self._files, self._root = fsspec.core.url_to_fs(url)
-            self._files.makedirs(self._root, exist_ok=True)
+            if make:
+                self._files.makedirs(self._root, exist_ok=True)
         except Exception as error:
             raise JournalError(f"{url} can not be opened: {type(error).__name__} was raised") from error
 
     def names(self) -> list[str]:
         self._files.invalidate_cache()
+        if not self._files.exists(self._root):
+            return []
         return [str(path).rpartition("/")[2] for path in self._files.ls(self._root, detail=False)]
 
     def read(self, name: str) -> bytes:

@@ -57,18 +57,27 @@ class Store(Keeper):
         secret: See :class:`Stamps`.
         alone: Whether nobody else may write it as long as this is open.
         make: Whether it is made where there is none.
+        writes: Whether anything may be written; if not it is only looked at, also while somebody else has it for
+            himself, and one that is not there holds nothing.
 
     Raises:
         JournalError: it can not be used; says why.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], secret: bytes | None = None, *, alone: bool = True, make: bool = True
+        self,
+        path: str | os.PathLike[str],
+        secret: bytes | None = None,
+        *,
+        alone: bool = True,
+        make: bool = True,
+        writes: bool = True,
     ) -> None:
         self.path: Path = Path(os.path.abspath(path))
         self.folder: Path = self.path.with_name(self.path.name + "-results")
         self.stamps: Stamps = Stamps(secret)
         self._alone = alone
+        self._writes = writes
         self._guard = RLock()
         self._lock: Lock | None = None
         self._connection: sqlite3.Connection | None = None
@@ -78,12 +87,13 @@ class Store(Keeper):
         with told_of(self.path):
             for other in (self.path, self.folder, *(self._beside(end) for end in ("-wal", "-shm", "-lock"))):
                 check_owner(other)
-            make_private(self.path)
-            if alone:
+            if writes:
+                make_private(self.path)
+            if writes and alone:
                 self._lock = Lock(self._beside("-lock"))
         try:
             self._connect()
-            if alone:
+            if writes and alone:
                 self.tidy()
         except BaseException:
             self.close()
@@ -101,7 +111,10 @@ class Store(Keeper):
 
     def _connect(self) -> sqlite3.Connection:
         with self._told():
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            where, is_address = (self.path, False) if self._writes else (self._address_to_read(), True)
+            connection = sqlite3.connect(
+                where, isolation_level=None, check_same_thread=False, timeout=10, uri=is_address
+            )
             self._connection = connection
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -120,6 +133,18 @@ class Store(Keeper):
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._alone else 'NORMAL'}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}").fetchone()
         return connection
+
+    def _address_to_read(self) -> str:
+        """Where SQLite reads it without leaving a trace.
+
+        To see what somebody writes just now it needs the log beside the file, and makes it where there is none.
+        """
+        with told_of(self.path):
+            if not self.path.exists() or not self.path.stat().st_size:
+                return ":memory:"
+            log = self._beside("-wal")
+            is_written = log.exists() and log.stat().st_size
+        return f"{self.path.as_uri()}?{'mode=ro' if is_written else 'immutable=1'}"
 
     def _make_schema(self, connection: sqlite3.Connection) -> None:
         try:

@@ -6,10 +6,9 @@ from functools import partial
 from typing import Any, Final
 
 from cotality.parallel._data.asking import ask
-from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.messages import Ahead, AnyCall, Planned
-from cotality.parallel._data.reference import VALUE, Reference, Wire
+from cotality.parallel._data.reference import Reference
 from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ReferenceMisuse
 from cotality.parallel._scheduling.graph import Graph
@@ -68,10 +67,9 @@ class Calls:
             self.ahead.add(ticket)
         return ticket, call
 
-    def learn(self, task: Task[Any], value: Any) -> None:
-        """Take note of what a task has given."""
-        if type(value) not in ATOMS:
-            self._bulky.add(id(task.callback_function))
+    def learn(self, task: Task[Any]) -> None:
+        """Take note that a task has given more than a number or a text."""
+        self._bulky.add(id(task.callback_function))
 
     def _is_for_workers_only(self, ticket: int, lane: Lane) -> bool:
         """Whether nobody needs a task's result but tasks on the same lane, each of them as a whole."""
@@ -90,19 +88,16 @@ class Calls:
         if dependents is None or len(dependents) != 1 or graph.waits(dependents[0]) != 1:
             return None
         child = dependents[0]
+        if child in self.ahead:
+            # It went along behind an attempt that failed, and is not back yet: twice on its way, it would run twice.
+            return None
         task = graph.nodes[child]
-        if not self._runs_on(task, lane) or task.options.limits or not _is_plainly_wired(task):
+        if not self._runs_on(task, lane) or task.options.limits:
+            return None
+        if type(task.wired) is not tuple and task.sources() is None:
             return None
         # One that only comes after this one must not run if this one fails, and would miss no value that bars it.
         return child if graph.takes(child, ticket) else None
-
-
-def _is_plainly_wired(task: Task[Any]) -> bool:
-    """Whether every wire is an argument of its own and stands for a whole result."""
-    for _place, template in task.wired or task.wiring():
-        if type(template) is not Wire or template.path or template.kind != VALUE:
-            return False
-    return True
 
 
 NO_VALUES: Final = frozenset({Task, Mapped, Reference})

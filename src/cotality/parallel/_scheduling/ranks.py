@@ -2,6 +2,7 @@
 
 How long tasks take is learnt by their name while they run, and kept by the workflow for its next run. Counting steps
 instead of seconds would gain nothing over taking tasks as they become due, so that is done until something is known.
+In a first run a name that is new changes the order as soon as one of it has ended: there may be only a few of them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from typing import Any
 from cotality.parallel._data.messages import Ending
 from cotality.parallel._data.task import Task, task_of
 from cotality.parallel._scheduling.graph import Graph
+from cotality.parallel._scheduling.records import PENDING
 
 MOST_NODES = 100_000
 """Beyond this an order costs more than it brings: with so many tasks there is always something to do."""
 SHORTEST_SECONDS = 0.0001
 FIRST_LOOK = 16
-SAMPLES = 16
+SAMPLES = 4
+SECONDS_A_NODE = 0.0000007
+"""About what it takes to rank one, and to put those that are due in order."""
+PAUSE = 30
+"""An order stays for so many times as long as it takes to find one, so that this is never more than 3 % of a run."""
 
 
 class Durations:
@@ -26,18 +32,22 @@ class Durations:
     def __init__(self) -> None:
         self._means: dict[Any, float] = {}
 
-    def learn(self, task: Task[Any], seconds: float) -> None:
-        """Take note of how long one has taken. What was long ago counts less."""
+    def learn(self, task: Task[Any], seconds: float) -> bool:
+        """Take note of how long one has taken; tells whether it is the first of its name. What was long ago counts
+        less."""
         kind = _kind_of(task)
         known = self._means.get(kind)
         self._means[kind] = seconds if known is None else known + (seconds - known) / 8
+        return known is None
 
-    def expected(self, task: Task[Any]) -> float:
-        """How many seconds one may take; what is not known is taken for the mean of all."""
-        found = self._means.get(_kind_of(task))
-        if found is not None:
-            return found
-        return sum(self._means.values()) / len(self._means) if self._means else 0.0
+    def expected(self, task: Task[Any], otherwise: float = 0.0) -> float:
+        """How many seconds one may take; this many, if none of its name has been seen."""
+        return self._means.get(_kind_of(task), otherwise)
+
+    @property
+    def longest(self) -> float:
+        """How many seconds those of the slowest name take."""
+        return max(self._means.values(), default=0.0)
 
     def know(self, task: Task[Any]) -> bool:
         """Whether one like it has been seen."""
@@ -67,6 +77,7 @@ class Ranks:
         self._durations = durations
         self._seen = 0
         self._look_at = FIRST_LOOK
+        self._stays_until = 0.0
         self._ranks: list[float] = []
         if durations.tell:
             self._rank()
@@ -80,30 +91,41 @@ class Ranks:
         """The rank of a node; nodes that maps have added since come last."""
         return self._ranks[ticket] if ticket < len(self._ranks) else 0.0
 
-    def learn(self, endings: Sequence[Ending]) -> bool:
+    def learn(self, endings: Sequence[Ending], now: float) -> bool:
         """Take note of how long some of these took; tells whether all ranks have changed by that."""
         for planned, failure, _value, started, ended, _worker in endings[:: len(endings) // SAMPLES + 1]:
-            if failure is None:
-                task = task_of(planned[1])
-                self._durations.learn(task, ended - started)
+            if failure is None and self._durations.learn(task_of(planned[1]), ended - started):
+                self._look_at = 0
         self._seen += len(endings)
-        if self._seen < self._look_at:
+        if self._seen < self._look_at or now < self._stays_until:
             return False
         self._look_at = 4 * self._seen
         if not self._durations.tell:
             return False
         self._rank()
+        self._stays_until = now + PAUSE * SECONDS_A_NODE * len(self._ranks)
         return True
 
     def _rank(self) -> None:
         graph, expected = self._graph, self._durations.expected
+        state, dependents = graph.records.state, graph.dependents
+        # What is not known is learnt soonest if it is not put off.
+        otherwise = self._durations.longest
+        known: dict[tuple[int, int], float] = {}
         ranks = self._ranks = [0.0] * len(graph.nodes)
         # Tickets are in an order in which tasks could run, so what depends on a node stands behind it.
         for ticket in range(len(ranks) - 1, -1, -1):
+            if state[ticket] != PENDING:
+                continue
             node = graph.nodes[ticket]
-            own = expected(node) if type(node) is Task else 0.0
-            below = graph.dependents[ticket]
-            ranks[ticket] = own + max((ranks[other] for other in below), default=0.0) if below else own
+            own = 0.0
+            if type(node) is Task:
+                kind = id(node.options), id(node.callback_function)
+                if kind not in known:
+                    known[kind] = expected(node, otherwise)
+                own = known[kind]
+            below = dependents[ticket]
+            ranks[ticket] = own + max([ranks[other] for other in below]) if below else own
 
 
 def are_worthwhile(graph: Graph) -> bool:

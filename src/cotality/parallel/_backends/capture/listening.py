@@ -1,11 +1,16 @@
-"""What the caller wants to hear of what tasks log, warn and print, as it is set up in its own process."""
+"""What the caller wants to hear of what tasks log, warn and print, as it is set up in its own process; who listens."""
 
 from __future__ import annotations
 
 import marshal
+import os
 import sys
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple
+
+from cotality.parallel._data.said import Said
 
 
 class Listening(NamedTuple):
@@ -27,10 +32,57 @@ class Listening(NamedTuple):
     printed: tuple[str, ...]
 
 
-def listening() -> bytes:
-    """What this process wants to hear, as a message; equal messages mean the same."""
+class Listener:
+    """Takes down what the tasks of one batch say, in a worker that is not ours alone.
+
+    Parameters:
+        wanted: What the caller wants to hear.
+        printed: The standard streams whose text is to be told.
+        take_down: Takes what is said.
+    """
+
+    def __init__(self, wanted: Listening, printed: Sequence[str], take_down: Callable[[Said], object]) -> None:
+        self.wanted = wanted
+        self.printed = printed
+        self._take_down = take_down
+        self._pid = os.getpid()
+        self.tellers: dict[str, Any] = {}
+        """What text goes to that is printed, by stream."""
+        self.chain: list[Any] = []
+        """The processors of structlog that take entries down."""
+
+    def tell(self, said: Said) -> bool:
+        """Take something down; False in a process that a task has forked, from where nothing comes back."""
+        if os.getpid() != self._pid:
+            return False
+        # What is said by what is being taken down, by a method that pickles for example, takes its usual way: there
+        # would be no end to it.
+        token = ear.set(None)
+        try:
+            self._take_down(said)
+        finally:
+            ear.reset(token)
+        return True
+
+    def end_lines(self) -> None:
+        """A task has ended: what it has printed last may lack its newline."""
+        for teller in self.tellers.values():
+            teller.end_line()
+
+
+ear: Final[ContextVar[Listener | None]] = ContextVar("cotality_ear", default=None)
+"""Who listens to the code that runs now; None outside of tasks that are sent to workers of others."""
+
+
+def listening(*, prints: bool = True) -> bytes:
+    """What this process wants to hear, as a message; equal messages mean the same.
+
+    Parameters:
+        prints: Whether what is printed is part of it.
+    """
     levels, disable = _levels()
-    return marshal.dumps(tuple(Listening(levels, disable, encode_filters(), _structlog(), _printed())))
+    printed = _printed() if prints else ()
+    return marshal.dumps(tuple(Listening(levels, disable, encode_filters(), _structlog(), printed)))
 
 
 def _levels() -> tuple[dict[str, tuple[int, bool]], int]:
@@ -69,6 +121,10 @@ def _pattern(pattern: Any) -> str:
 
 
 def _structlog() -> tuple[bytes, bool, bool, bool] | None:
+    listener = ear.get()
+    if listener is not None:
+        # A run inside of a task: how structlog is set up here is our own doing.
+        return listener.wanted.structlog
     structlog = sys.modules.get("structlog")
     if structlog is None or not structlog.is_configured():
         return None

@@ -7,9 +7,9 @@ import io
 import sys
 import threading
 from collections.abc import Callable
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
-from cotality.parallel._backends.capture.listening import Listening
+from cotality.parallel._backends.capture.listening import Listener, Listening, ear
 from cotality.parallel._data.said import Printed
 
 
@@ -24,7 +24,7 @@ class PrintCapture:
     def __init__(self, stream: str, tell: Callable[[Printed], bool]) -> None:
         self._stream = stream
         self._own: TextIO = getattr(sys, stream)
-        self._teller = _Teller(stream, self._own, tell)
+        self._teller = Teller(stream, tell, self._own)
 
     def apply(self, wanted: Listening) -> None:
         """Print here, or where the caller prints."""
@@ -38,19 +38,61 @@ class PrintCapture:
         return getattr(sys, self._stream) not in (self._own, self._teller)
 
 
-class _Teller(io.TextIOBase):
+class PrintsBeside:
+    """Takes down what tasks print in a worker that is not ours; what others print goes where it goes."""
+
+    def __init__(self) -> None:
+        self._switches: dict[str, Switch] = {}
+
+    def want(self, listener: Listener) -> None:
+        """Somebody listens."""
+        for stream in listener.printed:
+            now = getattr(sys, stream)
+            own = now.own if isinstance(now, Switch) else now
+            if own is not None:
+                listener.tellers.setdefault(stream, Teller(stream, listener.tell, own))
+                if now is own:
+                    self._switches[stream] = Switch(stream, own)
+                    setattr(sys, stream, self._switches[stream])
+
+    def end(self) -> None:
+        """Nobody does any more."""
+        for stream, switch in self._switches.items():
+            if getattr(sys, stream) is switch:
+                setattr(sys, stream, switch.own)
+        self._switches.clear()
+
+
+class Switch:
+    """Stands for the stream to which goes what is printed by the code that runs now.
+
+    Parameters:
+        stream: Which one.
+        own: The process's own.
+    """
+
+    def __init__(self, stream: str, own: TextIO) -> None:
+        self._stream = stream
+        self.own = own
+
+    def __getattr__(self, name: str) -> Any:
+        listener = ear.get()
+        return getattr(self.own if listener is None else listener.tellers.get(self._stream, self.own), name)
+
+
+class Teller(io.TextIOBase):
     """A text stream that tells whole lines, for what several tasks print at once is to be read.
 
     Parameters:
         stream: Which one it stands for.
-        own: The process's own, for a process that a task has forked.
-        tell: Takes a line.
+        tell: Takes a line; says whether it did.
+        own: The process's own, for what is not taken: in a process that a task has forked.
     """
 
-    def __init__(self, stream: str, own: TextIO, tell: Callable[[Printed], bool]) -> None:
+    def __init__(self, stream: str, tell: Callable[[Printed], bool], own: TextIO) -> None:
         self._stream = stream
-        self._own = own
         self._tell = tell
+        self._own = own
         self._begun = ""
         self._lock = threading.RLock()
 
@@ -81,11 +123,15 @@ class _Teller(io.TextIOBase):
                 self._pass_on(lines + newline)
         return len(text)
 
-    def flush(self) -> None:
+    def end_line(self) -> None:
+        """Tell what has been begun."""
         with self._lock:
             begun, self._begun = self._begun, ""
             if begun:
                 self._pass_on(begun)
+
+    def flush(self) -> None:
+        self.end_line()
         self._own.flush()
 
     def _pass_on(self, text: str) -> None:

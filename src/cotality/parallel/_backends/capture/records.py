@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from cotality.parallel._backends.capture.listening import Listening
+from cotality.parallel._backends.capture.listening import Listener, Listening, ear
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.said import Record
 
@@ -26,9 +26,14 @@ class Forwarder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if not self._tell(taken_down(record)):
-            resort = logging.lastResort
-            if resort is not None and resort is not self and record.levelno >= resort.level:
-                resort.handle(record)
+            _resort(record, self)
+
+
+def _resort(record: logging.LogRecord, but: logging.Handler) -> None:
+    """Do with a record what ``logging`` does where there are no handlers."""
+    resort = logging.lastResort
+    if resort is not None and resort is not but and record.levelno >= resort.level:
+        resort.handle(record)
 
 
 def taken_down(record: logging.LogRecord) -> Record:
@@ -141,3 +146,38 @@ def _loggers() -> Iterator[tuple[str, logging.Logger]]:
     for name, logger in logging.root.manager.loggerDict.copy().items():
         if isinstance(logger, logging.Logger):
             yield name, logger
+
+
+class RecordsBeside(logging.Handler):
+    """Takes down what tasks log in a worker that is not ours, beside the handlers that are there.
+
+    Loggers let through what callers want to hear; what is logged by others takes its usual way.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._levels: dict[str, int] = {}
+        """Those that were lowered, as they were."""
+
+    def want(self, listener: Listener) -> None:
+        """Somebody listens."""
+        if self not in logging.root.handlers:
+            logging.root.addHandler(self)
+        for name, (level, _disabled) in listener.wanted.levels.items():
+            logger = logging.getLogger(name or None)
+            if level and (level < logger.level or not logger.level):
+                self._levels.setdefault(name, logger.level)
+                logger.setLevel(level)
+
+    def end(self) -> None:
+        """Nobody does any more."""
+        logging.root.removeHandler(self)
+        for name, level in self._levels.items():
+            logging.getLogger(name or None).setLevel(level)
+        self._levels.clear()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        listener = ear.get()
+        taken = listener is not None and listener.tell(taken_down(record))
+        if not taken and len(logging.root.handlers) == 1:
+            _resort(record, self)

@@ -1,34 +1,22 @@
-"""Takes down what tasks log and warn where we are a guest: in a worker that is not ours, and may serve others.
-
-Nothing of the worker's own set-up is replaced. While a batch runs, a handler listens at the root logger, and loggers
-let through what the caller wants to hear; what is not said by a task takes its usual way.
-"""
+"""Takes down what the tasks of a batch say where we are a guest: in a worker that is not ours, and may serve others."""
 
 from __future__ import annotations
 
-import logging
 import marshal
+import sys
 import threading
-import warnings
+from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
-from os import getpid, urandom
+from contextvars import Token
 from typing import Any, Final
 
 from cotality.parallel._backends.capture import wire
-from cotality.parallel._backends.capture.listening import Listening
-from cotality.parallel._backends.capture.records import taken_down
-from cotality.parallel._data.said import Said, Warned
-
-_TOKEN: Final = urandom(8)
-
-
-def home() -> tuple[int, bytes]:
-    """Tells this interpreter from others."""
-    return getpid(), _TOKEN
-
-
-_ear: ContextVar[Callable[[Said], None] | None] = ContextVar("cotality_ear", default=None)
+from cotality.parallel._backends.capture.listening import Listener, Listening, ear
+from cotality.parallel._backends.capture.printed import PrintsBeside
+from cotality.parallel._backends.capture.records import RecordsBeside
+from cotality.parallel._backends.capture.warned import WarningsBeside
+from cotality.parallel._backends.futures.home import Home, home
+from cotality.parallel._data.said import Said
 
 
 class Hearing:
@@ -36,86 +24,108 @@ class Hearing:
 
     Parameters:
         wanted: What the caller wants to hear; empty: nothing.
-        caller: The caller's ``home()``, where everything is heard as it is.
+        caller: Where that is; what is said there is heard as it is.
+        early: Called from any thread when something was said, with this, by somebody who has a way to send it before
+            the batch has ended; None: nobody has.
     """
 
-    def __init__(self, wanted: bytes, caller: tuple[int, bytes]) -> None:
-        self._wanted = Listening(*marshal.loads(wanted)) if wanted and caller != home() else None
-        self.place = 0
-        """Which task runs."""
-        self.said: list[tuple[int, bytes]] = []
-
-    def attend(self) -> None:
-        """What is said in this context is said by the batch."""
-        if self._wanted is not None:
-            _ear.set(lambda said: self.said.append((self.place, wire.dumps(said))))
+    def __init__(self, wanted: bytes, caller: Home, early: Callable[[Hearing], object] | None) -> None:
+        here = home()
+        self._listener: Listener | None = None
+        if wanted and caller.interpreter != here.interpreter:
+            listening = Listening(*marshal.loads(wanted))
+            self._listener = Listener(listening, _told(listening, caller, here), self._take_down)
+        self._token: Token[Listener | None] | None = None
+        self._place = 0
+        self._early = early
+        self._said: deque[tuple[int, bytes]] = deque()
+        """By which task, and what."""
 
     def __enter__(self) -> None:
-        if self._wanted is not None:
-            _post.enter(self._wanted)
+        if self._listener is not None:
+            _post.enter(self._listener)
+            self._token = ear.set(self._listener)
+
+    def turn_to(self, place: int) -> None:
+        """From now on it is this task that speaks."""
+        if self._listener is not None:
+            self._listener.end_lines()
+            self._place = place
+            _post.look(self._listener)
 
     def __exit__(self, *_error: object) -> None:
-        if self._wanted is not None:
+        if self._listener is not None and self._token is not None:
+            self._listener.end_lines()
+            ear.reset(self._token)
             _post.leave()
 
+    def _take_down(self, said: Said) -> None:
+        self._said.append((self._place, wire.dumps(said)))
+        if self._early is not None:
+            self._early(self)
 
-class _Post(logging.Handler):
-    """Listens for all batches of this process."""
+    def take(self) -> list[tuple[int, bytes]]:
+        """What was said since somebody asked: by which task, and what."""
+        said = []
+        # Not by their number: somebody else may ask at the same time.
+        while True:
+            try:
+                said.append(self._said.popleft())
+            except IndexError:
+                return said
+
+
+def _told(wanted: Listening, caller: Home, here: Home) -> tuple[str, ...]:
+    """The streams whose text has to be told: what is printed here does not come out where the caller prints."""
+
+    def differs(stream: str) -> bool:
+        there = getattr(caller, stream)
+        return there is not None and (there, caller.machine) != (getattr(here, stream), here.machine)
+
+    return tuple(stream for stream in ("stdout", "stderr") if stream in wanted.printed or differs(stream))
+
+
+class _Post:
+    """What listens in this process, for as many batches as run at once."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._turn = threading.Lock()
         self._batches = 0
-        self._levels: dict[str, int] = {}
-        """Those that were lowered, as they were."""
-        self._show: Any = None
+        self._modules = 0
+        self._parts: dict[str, Any] = {
+            "logging": RecordsBeside(),
+            "warnings": WarningsBeside(),
+            "prints": PrintsBeside(),
+        }
 
-    def enter(self, wanted: Listening) -> None:
+    def enter(self, listener: Listener) -> None:
         """One more batch listens."""
         with self._turn:
             self._batches += 1
-            if self._batches == 1:
-                logging.root.addHandler(self)
-                self._show, warnings.showwarning = warnings.showwarning, self._warned
-            for name, (level, _disabled) in wanted.levels.items():
-                logger = logging.getLogger(name or None)
-                if level and (level < logger.level or not logger.level):
-                    self._levels.setdefault(name, logger.level)
-                    logger.setLevel(level)
+            if listener.wanted.structlog is not None and "structlog" not in self._parts:
+                from cotality.parallel._backends.capture.entries import EntriesBeside
+
+                self._parts["structlog"] = EntriesBeside()
+            self._want(listener)
+
+    def look(self, listener: Listener) -> None:
+        """A module that was imported may have set something up."""
+        if len(sys.modules) != self._modules:
+            with self._turn:
+                self._want(listener)
+
+    def _want(self, listener: Listener) -> None:
+        self._modules = len(sys.modules)
+        for part in self._parts.values():
+            part.want(listener)
 
     def leave(self) -> None:
         """One batch less."""
         with self._turn:
             self._batches -= 1
             if not self._batches:
-                logging.root.removeHandler(self)
-                warnings.showwarning = self._show
-                for name, level in self._levels.items():
-                    logging.getLogger(name or None).setLevel(level)
-                self._levels.clear()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        ear = _ear.get()
-        if ear is not None:
-            ear(taken_down(record))
-        elif len(logging.root.handlers) == 1:
-            resort = logging.lastResort
-            if resort is not None and record.levelno >= resort.level:
-                resort.handle(record)
-
-    def _warned(
-        self, message: Any, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
-    ) -> None:
-        ear = _ear.get()
-        if ear is None:
-            self._show(message, category, filename, lineno, file, line)
-            return
-        kinds = [(kind.__module__, kind.__qualname__) for kind in category.__mro__]
-        try:
-            text = str.__str__(str(message))
-        except Exception:
-            text = wire.shown(message)
-        ear(Warned(text, kinds, filename, lineno))
+                for part in self._parts.values():
+                    part.end()
 
 
-_post = _Post()
+_post: Final = _Post()

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
-from cotality.parallel._backends.futures.overhear import home
+from cotality.parallel._backends.futures.home import home
 from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
@@ -117,14 +117,16 @@ class Packing:
     Parameters:
         put: See ``Parcels``.
         width: Among how many workers a machine is divided there.
+        prints: Whether what is printed there is to be told, if it does not come out where the caller prints.
     """
 
-    def __init__(self, put: Callable[[Lent], Any], width: int) -> None:
+    def __init__(self, put: Callable[[Lent], Any], width: int, *, prints: bool = True) -> None:
         self._outbound = Outbound(Parcels(put))
         self._put = put
         self._functions: dict[int, Any] = {}
         """Where those are that are large."""
         self._width = width
+        self._prints = prints
         self._listening = b""
         """What the caller wants to hear, as it is when the first batch is packed."""
 
@@ -134,7 +136,8 @@ class Packing:
 
     def write(self, packed: Packed) -> tuple[bytes, list[Any]]:
         """The message for ``run_batch``, and its inputs."""
-        self._listening = self._listening or listening()
+        self._listening = self._listening or listening(prints=self._prints)
+        here = home() if self._prints else home()._replace(stdout=None, stderr=None)
         inputs: list[Any] = []
         known: dict[int, int] = {}
         places: dict[int, tuple[int, int | None]] = {}
@@ -153,7 +156,16 @@ class Packing:
                 functions[number] = len(inputs)
                 inputs.append(self._put_function(number, function.message))
         names, columns = packed.columns
-        content = (home(), self._listening, self._width, functions, next(iter(functions)), names, columns, places)
+        content = (
+            tuple(here),
+            self._listening,
+            self._width,
+            functions,
+            next(iter(functions)),
+            names,
+            columns,
+            places,
+        )
         return marshal.dumps(content), inputs
 
     def _put_function(self, number: int, message: bytes) -> Any:

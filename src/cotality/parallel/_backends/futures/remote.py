@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import platform
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from cotality.parallel._backends.cpus import enclosing_width
+from cotality.parallel._backends.futures.home import MACHINE, Home
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results
@@ -32,16 +32,6 @@ VERSION: Final = (__version__, *sys.version_info[:2])
 """What both ends must have in common."""
 
 
-def _machine() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read()
-    except OSError:
-        return platform.node()
-
-
-MACHINE: Final = _machine()
-"""Which clock this is."""
 CURE: Final = "install what is missing where the workers run, or upload it to them"
 HOSTAGE_SECONDS = 0.1
 """How long a batch may take before what has not started is given back, for other workers."""
@@ -124,7 +114,13 @@ load_once = lru_cache(maxsize=256)(load_function)
 """Functions that this process has been sent, by what was sent."""
 
 
-def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str | None = None) -> Report:
+def run_batch(
+    version: Sequence[Any],
+    message: bytes,
+    *inputs: Any,
+    worker: str | None = None,
+    early: Callable[[Hearing], object] | None = None,
+) -> Report:
     """Run a batch.
 
     Parameters:
@@ -132,6 +128,7 @@ def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str 
         message: The batch, as ``packing`` writes it.
         inputs: What of it is large: each a ``Lent``, or the report of a batch that has made it.
         worker: What is said of where it ran; None: the process.
+        early: See ``Hearing``.
 
     Raises:
         TransferError: this place has another version than the caller.
@@ -139,14 +136,15 @@ def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str 
     if tuple(version) != VERSION:
         here, there = (f"cotality-workflow {v} on Python {major}.{minor}" for v, major, minor in (VERSION, version))
         raise TransferError(f"the worker has {here}, the caller {there}: install the same in both; no task was started")
-    return _Batch(marshal.loads(message), inputs).run(worker)
+    return _Batch(marshal.loads(message), inputs).run(worker, early)
 
 
 class _Batch:
     """A batch while it runs."""
 
     def __init__(self, content: tuple[Any, ...], inputs: Sequence[Any]) -> None:
-        self._home, self._wanted, self._width, self._functions, number, names, columns, self._places = content
+        caller, self._wanted, self._width, self._functions, number, names, columns, self._places = content
+        self._caller = Home(*caller)
         self._inputs = inputs
         self._results = _Apart()
         self._previous: tuple[Any] | None = None
@@ -154,10 +152,10 @@ class _Batch:
         self._keeps = False
         self._number, self._names, self._columns = number, names, columns
 
-    def run(self, worker: str | None) -> Report:
+    def run(self, worker: str | None, early: Callable[[Hearing], object] | None) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
         outcomes: list[bytes] = []
-        hearing = Hearing(self._wanted, self._home)
+        hearing = Hearing(self._wanted, self._caller, early)
         times = [monotonic()]
         with hearing:
             try:
@@ -167,16 +165,15 @@ class _Batch:
             for row in rows:
                 if outcomes and times[-1] - times[0] > HOSTAGE_SECONDS:
                     break
-                hearing.place = len(outcomes)
-                outcomes.append(self._outcome(call, row, hearing))
+                hearing.turn_to(len(outcomes))
+                outcomes.append(self._outcome(call, row))
                 times.append(monotonic())
-        told = worker or _place(self._home), outcomes, MACHINE, times, hearing.said
+        told = worker or _place(self._caller), outcomes, MACHINE, times, hearing.take()
         return marshal.dumps(told), self._results.lent
 
-    def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...], hearing: Hearing) -> bytes:
+    def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...]) -> bytes:
         context = copy_context()
         context.run(enclosing_width.set, lambda: self._width)
-        context.run(hearing.attend)
         try:
             value = context.run(call, *row)
         except _Unloadable as unloadable:
@@ -255,9 +252,9 @@ def _refusing(unloadable: _Unloadable) -> Callable[..., Any]:
     return refuse
 
 
-def _place(home: tuple[int, bytes]) -> str:
+def _place(caller: Home) -> str:
     """Where this is."""
-    if os.getpid() != home[0]:
+    if os.getpid() != caller.interpreter[0]:
         return f"process {os.getpid()}"
     interpreters = sys.modules.get("concurrent.interpreters")
     if interpreters is not None:

@@ -93,13 +93,21 @@ class ProcessBackend:
         if self._short and any(handle.pending for handle in self._handles):
             return 0
         depth = 2 if self._pace < SHORT_SECONDS else 1
-        free = sum(max(0, depth - handle.batches_out) for handle in self._handles if self._usable(handle))
-        return free + max(0, self.workers - len(self._handles))
+        # Asked before and after each batch. Most have no room, so whether they are usable need not be asked then.
+        room = max(0, self.workers - len(self._handles))
+        for handle in self._handles:
+            free = depth - handle.batches_out
+            if free > 0 and self._usable(handle):
+                room += free
+        return room
 
     def idle(self) -> int:
         """How many workers have nothing to do, those that are not started yet included."""
-        idle = sum(1 for handle in self._handles if not handle.batches_out and self._usable(handle))
-        return idle + max(0, self.workers - len(self._handles))
+        idle = max(0, self.workers - len(self._handles))
+        for handle in self._handles:
+            if not handle.batches_out and self._usable(handle):
+                idle += 1
+        return idle
 
     def _usable(self, handle: Handle) -> bool:
         return handle.usable and not handle.gone and handle not in self._kills and not self._warm.spent(handle)
@@ -159,6 +167,7 @@ class ProcessBackend:
             return least
         self._handles.append(handle)
         self._selector.register(handle.channel, selectors.EVENT_READ, handle)
+        handle.awaited = False
         if handle.process.pidfd is not None:
             self._selector.register(handle.process.pidfd, selectors.EVENT_READ, handle)
         self._tell_width()
@@ -171,11 +180,11 @@ class ProcessBackend:
 
     def _attend(self, handle: Handle) -> None:
         """Wait for a channel to take more where it could not take all."""
-        if handle.gone:
+        if handle.gone or handle.awaited == handle.channel.congested:
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if handle.channel.congested else 0)
-        if self._selector.get_key(handle.channel).events != events:
-            self._selector.modify(handle.channel, events, handle)
+        handle.awaited = handle.channel.congested
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if handle.awaited else 0)
+        self._selector.modify(handle.channel, events, handle)
 
     # Taking ----------------------------------------------------------------------------------------------------------
 

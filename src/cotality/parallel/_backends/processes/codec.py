@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from cotality.parallel._backends.processes import main_module
 from cotality.parallel._data.buffers import keeping_apart
-from cotality.parallel._data.names import LONGEST_CHAIN, depth_under_its_name, named
+from cotality.parallel._data.names import LONGEST_CHAIN, depth_under_its_name, named, origin_of
 from cotality.parallel._data.task_errors import RemoteError, RemoteTraceback
 from cotality.parallel._data.wording import message_of
 
@@ -122,7 +122,7 @@ def load(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
 
 Columns: TypeAlias = tuple[tuple[str, ...] | None, list[list[Any]]]
 """The arguments of calls that name the same parameters: the names, and for each the values of all calls. Where they
-name none, the one column holds an empty row for each call.
+name none, the one column holds for each call the row of what it is given by position.
 
 Written and read at a third of the cost of as many dicts.
 """
@@ -152,6 +152,8 @@ def rows_of(names: tuple[str, ...], columns: list[list[Any]]) -> Iterable[tuple[
 
 def call_of_row(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
     """What takes the values of these parameters by position; the function itself wherever that is the same call."""
+    if not names:
+        return function
     if type(function) is FunctionType:
         code = function.__code__
         if not code.co_posonlyargcount and names == code.co_varnames[: min(len(names), code.co_argcount)]:
@@ -165,7 +167,7 @@ def _call_by_name(function: Callable[..., Any], names: tuple[str, ...], /, *valu
 
 # Functions ---------------------------------------------------------------------------------------------------------
 
-_BY_NAME, _BY_VALUE = "name", "value"
+_BY_NAME, _ANEW, _BY_VALUE = "name", "anew", "value"
 
 
 def dump_function(function: Callable[..., Any], *, by_value: bool) -> bytes | None:
@@ -185,11 +187,23 @@ def dump_function(function: Callable[..., Any], *, by_value: bool) -> bytes | No
             return marshal.dumps((_BY_VALUE, dump_whole(function)))
         return None
     if not by_value:
-        depth = depth_under_its_name(function)
-        importable = function.__module__ != "__main__" or main_module.find_main()[0]
-        if depth is not None and importable:
-            return marshal.dumps((_BY_NAME, function.__module__, function.__qualname__, depth))
+        name = _name_of(function)
+        if name is not None:
+            return marshal.dumps((_BY_NAME, *name))
+        names = [_name_of(part) for part in origin_of(function) or ()]
+        if names and None not in names:
+            return marshal.dumps((_ANEW, *names))
     return marshal.dumps((_BY_VALUE, *_dump_code(function)))
+
+
+def _name_of(function: Any) -> tuple[str, str, int] | None:
+    """How a worker finds a function by its name; None if it can not."""
+    if type(function) is not FunctionType:
+        return None
+    depth = depth_under_its_name(function)
+    if depth is None or (function.__module__ == "__main__" and not main_module.find_main()[0]):
+        return None
+    return function.__module__, function.__qualname__, depth
 
 
 def _dump_code(function: FunctionType) -> tuple[bytes]:
@@ -216,6 +230,9 @@ def load_function(message: bytes) -> Callable[..., Any]:
     how, *rest = marshal.loads(message)
     if how == _BY_VALUE:
         return load(rest[0])  # type: ignore[no-any-return]
+    if how == _ANEW:
+        maker, source = (_named(*name) for name in rest)
+        return maker(source)  # type: ignore[no-any-return]
     return _named(*rest)  # type: ignore[no-any-return]
 
 

@@ -7,17 +7,27 @@ them: ``map`` calls one C function with what another has returned, and nothing c
 
 from __future__ import annotations
 
-from _socket import socketpair
+import _socket
 from collections.abc import Callable, Iterable
 from io import FileIO
 from itertools import chain, starmap
 from operator import itemgetter
 from os import pipe
-from socket import AF_UNIX, SOCK_STREAM, SocketType
+from socket import SocketType
 from struct import Struct
 from typing import Any
 
 _NUMBERS = Struct("i")
+SHARE = 8
+"""One in so many of the descriptors that the process may have may be held for one purpose."""
+
+
+def fair_share() -> int:
+    """How many descriptors may be held for one purpose."""
+    # Not every system has this module.
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE
 
 
 def own(make: Callable[..., int], *arguments: Any) -> FileIO:
@@ -46,7 +56,7 @@ def own_sent(received: Iterable[tuple[Any, ...]]) -> Iterable[FileIO]:
 
 def connected_sockets() -> tuple[SocketType, SocketType]:
     """Two connected sockets; those of the ``socket`` module are made of bare numbers."""
-    return socketpair(AF_UNIX, SOCK_STREAM)
+    return _socket.socketpair()
 
 
 def become(thing: Any, kind: type) -> None:

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
+from cotality.parallel._backends.forks import StartMethod, in_forked_children
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import launch, memory
 from cotality.parallel._backends.processes.board import (
@@ -73,7 +74,7 @@ class Handle:
         OSError: it can not be started.
     """
 
-    def __init__(self, method: launch.StartMethod, setup: dict[str, Any], fds: Sequence[int]) -> None:
+    def __init__(self, method: StartMethod, setup: dict[str, Any], fds: Sequence[int]) -> None:
         become(self, _OpenHandle)
         _alive.add(self)
         self._start(method)
@@ -95,6 +96,8 @@ class Handle:
         """When to see whether a task that runs for long holds others up."""
         self.gone = False
         """Whether its end of the channel is closed and read to the end."""
+        self.awaited = False
+        """Whether its run waits for its channel to take more."""
         self.recalled_at: float | None = None
         """Since when a recall waits to be cut."""
         self.settled = True
@@ -113,7 +116,7 @@ class Handle:
         self._listening: bytes = setup["listening"]
         self._set_up(setup, fds)
 
-    def _start(self, method: launch.StartMethod) -> None:
+    def _start(self, method: StartMethod) -> None:
         pages = memory.create(layout.SIZE)
         ours, theirs = connected_sockets()
         try:
@@ -413,4 +416,4 @@ def _disown_all() -> None:
 
 
 # A forked child that kept the parent's end of a channel open would hide its closing from the worker.
-os.register_at_fork(after_in_child=_disown_all)
+in_forked_children(_disown_all)

@@ -14,13 +14,12 @@ import sys
 import threading
 from contextvars import Context
 from io import FileIO
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from cotality.parallel._backends.forks import StartMethod, in_forked_children
 from cotality.parallel._backends.processes import lifeline, server, worker
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
 from cotality.parallel._backends.processes.descriptors import connected_sockets, own
-
-StartMethod: TypeAlias = Literal["forkserver", "spawn", "fork"]
 
 _START = (
     "import sys; sys.path[:] = sys.argv[1:]; del sys.argv[1:];"
@@ -188,4 +187,4 @@ class _ForkServer:
 
 _server = _ForkServer()
 stop_server = _server.stop
-os.register_at_fork(after_in_child=_server.forget)
+in_forked_children(_server.forget)

@@ -6,13 +6,13 @@ child a SIGKILL: also a child that is stuck in C code, where no thread of its ow
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
 import threading
 from io import FileIO
 
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.processes.descriptors import own_pipe
 
 _ends: list[FileIO] | None = None
@@ -38,11 +38,13 @@ def _forget() -> None:
         _ends = None
 
 
-os.register_at_fork(after_in_child=_forget)
+in_forked_children(_forget)
 
 
 def hold_on_to(fd: int) -> None:
     """In a child: end by SIGKILL when the parent has ended; takes the descriptor over."""
+    import fcntl
+
     if hasattr(fcntl, "F_SETSIG"):
         # Owner and signal belong to an open file, which forked siblings would share: open it anew.
         own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)

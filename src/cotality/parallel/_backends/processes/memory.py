@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import resource
 import weakref
 from collections.abc import Sequence
 from io import FileIO
 
-from cotality.parallel._backends.processes.descriptors import own
+from cotality.parallel._backends.processes.descriptors import fair_share, own
 
-SHARE_OF_DESCRIPTORS = 8
-"""One in so many of the descriptors that the process may have may be held by received parcels that are mapped.
-What comes beyond is copied."""
 ALIGNMENT = 64
 _AT_A_TIME = 1 << 20
 """Bytes to write in one call. Found by trial: 400 MB in one write take 0.64 s, in writes of 1 MiB 0.17 s."""
@@ -85,7 +81,8 @@ def read_parcel(fd: int, lengths: Sequence[int], *, writable: bool) -> list[memo
 
 def _map(fd: int, size: int, writable: bool) -> memoryview:
     global _mapped
-    if writable and _mapped >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE_OF_DESCRIPTORS:
+    if writable and _mapped >= fair_share():
+        # Received parcels stay mapped as long as the results live: what comes beyond is copied.
         return _copy(fd, size)
     # All pages at once: the reader will touch them, and a fault for each costs more than this.
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)

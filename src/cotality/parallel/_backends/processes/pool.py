@@ -9,8 +9,9 @@ from functools import cache
 from typing import Any
 
 from cotality.parallel._backends.capture.listening import listening
-from cotality.parallel._backends.cpus import enclosing_width, process_width
-from cotality.parallel._backends.processes import launch, main_module
+from cotality.parallel._backends.cpus import enclosing_width, narrowed, process_width
+from cotality.parallel._backends.forks import START_METHODS, StartMethod
+from cotality.parallel._backends.processes import main_module
 from cotality.parallel._backends.processes.backend import ProcessBackend
 from cotality.parallel._backends.processes.warm import WarmWorkers
 from cotality.parallel._data.capabilities import OF_THREADS
@@ -29,7 +30,7 @@ class ProcessPool:
     def __init__(
         self,
         max_workers: int | None = None,
-        start_method: launch.StartMethod = "forkserver",
+        start_method: StartMethod = START_METHODS[0],
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         max_tasks_per_worker: int | None = None,
@@ -48,7 +49,7 @@ class ProcessPool:
         # What comes back from workers names the main module as they call it.
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         outer = enclosing_width.get()
-        wanted = max_workers or self._max_workers or process_width()
+        wanted = narrowed(self._max_workers, max_workers) or process_width()
         if outer() > 1:
             # A nested call: the workers of all calls together are about as many as there are processors.
             wanted = min(wanted, process_width())

@@ -45,12 +45,12 @@ class Results:
 
     Parameters:
         voice: Sends parcels.
-        caller: The file whose frames, like those in here, say nothing to the user.
+        callers: The files whose frames, like those in here, say nothing to the user.
     """
 
-    def __init__(self, voice: Voice, caller: str) -> None:
+    def __init__(self, voice: Voice, *callers: str) -> None:
         self._voice = voice
-        self._ours = (caller, __file__, codec.__file__)
+        self._ours = (*callers, __file__, codec.__file__)
 
     def encode(self, sequence: int, value: Any) -> bytes:
         """A result that is more than an atom, for the area; a large one goes as a parcel."""

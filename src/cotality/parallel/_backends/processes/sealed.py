@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from io import FileIO
 from pickle import PickleBuffer
@@ -10,10 +9,8 @@ from typing import Any
 
 from cotality.parallel._backends.processes import memory
 from cotality.parallel._backends.processes.codec import load
+from cotality.parallel._backends.processes.descriptors import fair_share
 from cotality.parallel._data.sealed import Sealed
-
-SHARE_OF_DESCRIPTORS = 8
-"""One in so many of the descriptors that the process may have may be held by sealed results."""
 
 _held = 0
 
@@ -59,4 +56,4 @@ class SealedResult(Sealed):
 
 def may_hold_more() -> bool:
     """Whether there are descriptors left for another sealed parcel."""
-    return _held < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE_OF_DESCRIPTORS
+    return _held < fair_share()

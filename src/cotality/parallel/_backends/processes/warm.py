@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakSet
 
 from cotality.parallel._backends.cpus import cpu_count
+from cotality.parallel._backends.forks import START_METHODS, StartMethod, in_forked_children
 from cotality.parallel._backends.processes import launch, loans, main_module
 from cotality.parallel._backends.processes.handle import MOST_FUNCTIONS, Handle
 
@@ -51,13 +52,13 @@ class WarmWorkers:
 
     def __init__(
         self,
-        start_method: launch.StartMethod = "forkserver",
+        start_method: StartMethod = START_METHODS[0],
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         max_tasks_per_worker: int | None = None,
         memory_limit: int | None = None,
     ) -> None:
-        self._start_method: launch.StartMethod = start_method
+        self._start_method: StartMethod = start_method
         self._initializer = initializer
         self._initargs = initargs
         self.max_tasks_per_worker = max_tasks_per_worker
@@ -196,4 +197,4 @@ def _abandon_all() -> None:
 
 
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_abandon_all)
+in_forked_children(_abandon_all)

@@ -6,7 +6,6 @@ It imports as little as it can: this is most of the time that a first call takes
 from __future__ import annotations
 
 import io
-import itertools
 import marshal
 import os
 import select
@@ -15,28 +14,28 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
 from typing import Any, NoReturn, TypeAlias
 
 from cotality.parallel._backends import cpus
 from cotality.parallel._backends.capture.overhear import Capture
+from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.processes import board as layout
-from cotality.parallel._backends.processes import lifeline, main_module, memory
+from cotality.parallel._backends.processes import calls, lifeline, main_module
 from cotality.parallel._backends.processes.board import (
     DONE,
     END_BITS,
     END_MASK,
-    LOADING,
     ONE_DONE,
     RECALLED,
     STARTED,
     WAITING,
     Board,
 )
-from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
-from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
+from cotality.parallel._backends.processes.calls import Calls
+from cotality.parallel._backends.processes.channel import Channel, ChannelClosed
+from cotality.parallel._backends.processes.codec import dump_failure
 from cotality.parallel._backends.processes.kinds import (
     BATCH,
     BROKEN,
@@ -48,14 +47,12 @@ from cotality.parallel._backends.processes.kinds import (
     LOOK,
     READY,
     SETTLED,
-    UNKNOWN,
     VERDICT,
 )
-from cotality.parallel._backends.processes.results import NoInput, Results, Unloadable, finished
+from cotality.parallel._backends.processes.results import Results
 from cotality.parallel._backends.processes.voice import Voice
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.place import become_worker
-from cotality.parallel._data.task_errors import TransferError
 
 LOOK_SECONDS = 0.025
 """How long finished results may wait before the parent is told to look: longer than most batches take."""
@@ -113,8 +110,9 @@ def _end(code: int) -> NoReturn:
     """Leave: run what was registered for the exit, but wait for nothing longer than the grace."""
     leaver = threading.Timer(EXIT_GRACE_SECONDS, os._exit, (code,))
     leaver.daemon = True
-    leaver.start()
     try:
+        # Where no thread is left to see to the grace, there is none.
+        leaver.start()
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.main_thread():
                 thread.join()
@@ -130,38 +128,23 @@ def _end(code: int) -> NoReturn:
 
 Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...] | None, list[list[Any]]]
 """The first sequence number, how many tasks, the area, and the function that all call with the values in the columns
-under these names; where names are None the columns hold what ``_call`` takes."""
-
-
-_NOTHING: Any = object()
-"""Stands for a result that there is not."""
-
-
-def _refuse(number: int, /, *_args: Any, **_kwargs: Any) -> NoReturn:
-    """Stands for such a function."""
-    raise Unloadable(number)
+under these names; where names are None the columns hold what the rest of a call needs."""
 
 
 class Worker:
-    """The loop, and what it knows: functions, loans, and how far it has come."""
+    """The loop, and what it knows: what it is to do, and how far it has come."""
 
     def __init__(self, channel: Channel, board: Board) -> None:
         self._channel = channel
         self._board = board
         self._voice = Voice(channel, board)
         self._capture = Capture(self._voice.say)
-        self._results = Results(self._voice, __file__)
+        self._calls = Calls(board, self._voice, self._capture)
+        self._results = Results(self._voice, __file__, calls.__file__)
         self._forked: list[bool] = []
-        os.register_at_fork(after_in_child=lambda: self._forked.append(True))
-        self._functions: dict[int, Callable[..., Any]] = {}
-        self._messages: dict[int, bytes] = {}
-        self._loans: dict[int, Frame] = {}
-        self._built: dict[int, Any] = {}
+        in_forked_children(lambda: self._forked.append(True))
         self._inherited: list[int] = []
         self._batches: deque[Batch] = deque()
-        self._previous: Any = _NOTHING
-        """The result of the last task, if the one behind it needs it."""
-        self._keeps = False
         self._idle_seconds: float | None = None
         self._epoch = 0
         self._keep = 0
@@ -189,12 +172,11 @@ class Worker:
             if frame.kind == BATCH:
                 self._batches.append(marshal.loads(frame.payload))
             elif frame.kind == FUNCTION:
-                number, message = marshal.loads(frame.payload)
-                self._messages[number] = message
+                self._calls.learn(*marshal.loads(frame.payload))
             elif frame.kind == LEND:
-                self._loans[marshal.loads(frame.payload)[0]] = frame
+                self._calls.lend(frame)
             elif frame.kind == FORGET:
-                self._forget(marshal.loads(frame.payload))
+                self._calls.forget(marshal.loads(frame.payload))
             elif frame.kind == VERDICT:
                 self._obey(marshal.loads(frame.payload))
             elif frame.kind == INHERIT:
@@ -240,40 +222,6 @@ class Worker:
                 raise ChannelClosed from error
         self._voice.send(READY)
 
-    def _function(self, number: int, sequence: int) -> Callable[..., Any]:
-        """A function by its number; loaded when a task first needs it, and as part of that task."""
-        known = self._functions.get(number)
-        if known is not None:
-            return known
-        self._board.words[LOADING] = sequence
-        try:
-            known = load_function(self._messages.pop(number))
-            self._capture.look()
-        except BaseException as error:
-            self._voice.send(UNKNOWN, marshal.dumps((number, dump_failure(error))))
-            known = partial(_refuse, number)
-        finally:
-            self._board.words[LOADING] = 0
-        self._functions[number] = known
-        return known
-
-    def _forget(self, numbers: list[int]) -> None:
-        for number in numbers:
-            self._built.pop(number, None)
-            self._loans.pop(number).close()
-
-    def _borrow(self, number: int) -> Any:
-        """The value of a loan: a large one is built once, a smaller one for each task anew."""
-        if number in self._built:
-            return self._built[number]
-        frame = self._loans[number]
-        _number, lengths, once = marshal.loads(frame.payload)
-        parts = memory.read_parcel(frame.fd, lengths, writable=False)
-        value = load(parts[0], parts[1:])
-        if once:
-            self._built[number] = value
-        return value
-
     def _obey(self, verdict: tuple[int, int]) -> None:
         """The parent has recalled what it had sent: whatever comes after ``keep`` is not ours any more."""
         self._epoch, self._keep = verdict
@@ -313,7 +261,7 @@ class Worker:
         self._voice.last = first + last
         times[layout.BEGAN] = clock()
         words[STARTED] = first
-        call, rows = self._calls(first, number, names, columns)
+        call, rows = self._calls.of_batch(first, number, names, columns)
         for place, row in enumerate(rows):
             if words[RECALLED] != epoch:
                 if not self._await_verdict(first + place):
@@ -352,67 +300,3 @@ class Worker:
         self._last_look = clock()
         times[layout.LENGTH] = done & END_MASK
         self._voice.send(LOOK)
-
-    def _calls(
-        self, first: int, number: int, names: tuple[str, ...] | None, columns: list[list[Any]]
-    ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
-        """What to call for each task of a batch, and the arguments to call it with."""
-        if names is None:
-            return self._call, zip(itertools.count(first), *columns, strict=False)
-        return call_of_row(self._function(number, first), names), rows_of(names, columns)
-
-    def _call(
-        self,
-        sequence: int,
-        number: int,
-        positional: list[Any],
-        arguments: dict[str, Any],
-        packed: list[tuple[Any, Any]],
-    ) -> Any:
-        """Call a function with arguments that are more than atoms."""
-        self._board.words[LOADING] = sequence
-        self._keeps = False
-        try:
-            function = self._unpack(sequence, number, positional, arguments, packed)
-        finally:
-            self._board.words[LOADING] = 0
-        value = function(*positional, **arguments)
-        if self._keeps:
-            self._previous = value = finished(value)
-        return value
-
-    def _unpack(
-        self,
-        sequence: int,
-        number: int,
-        positional: list[Any],
-        arguments: dict[str, Any],
-        packed: list[tuple[Any, Any]],
-    ) -> Callable[..., Any]:
-        """Put the arguments in that are more than atoms, and give the function; an error names the argument."""
-        function: Callable[..., Any] | None = None
-        previous, self._previous = self._previous, _NOTHING
-        for place, content in packed:
-            if place == ():
-                self._keeps = True
-                continue
-            if content == () and previous is _NOTHING:
-                raise NoInput
-            try:
-                if content == ():
-                    value = previous
-                else:
-                    value = load(content) if isinstance(content, bytes) else self._borrow(content)
-            except BaseException as error:
-                what = "the function" if place is None else f"argument {place!r}"
-                raise TransferError(
-                    f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
-                ) from error
-            if place is None:
-                function = value
-            elif isinstance(place, int):
-                positional[place] = value
-            else:
-                arguments[place] = value
-        self._capture.look()
-        return self._function(number, sequence) if function is None else function

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -51,13 +52,13 @@ class RayCarrier:
         self._refs: dict[int, tuple[Any, Any]] = {}
         """What stands for the two parts of a report, by their cargos."""
         self._dropped: list[Any] = []
-        self.packing = Packing(ray.put, width)
+        self.packing = Packing(ray.put, width, prints=not _shows_prints())
 
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
         number = next(_numbers)
         if cargo.timed:
             _timed[number] = cargo
-        bell = _bell(ray.get_runtime_context().get_job_id()) if cargo.timed else None
+        bell = _bell(*_session()) if cargo.timed else None
         told, large = self._run.remote(VERSION, message, bell, number, *inputs)
         self._refs[id(cargo)] = told, large
         return told.future()
@@ -100,7 +101,7 @@ class RayCarrier:
 
     def began(self, cargo: Cargo) -> bool:
         if cargo.began is None:
-            for number, worker, seconds in ray.get(_bell(ray.get_runtime_context().get_job_id()).begun.remote()):
+            for number, worker, seconds in _rung():
                 # It may be of another run.
                 begun = _timed.pop(number, None)
                 if begun is not None:
@@ -133,8 +134,31 @@ def _unfinished(refs: list[Any], seconds: float) -> list[Any]:
     return unfinished
 
 
+def _shows_prints() -> bool:
+    """Whether Ray itself shows in this process what its workers print, at once: ``log_to_driver`` has it do so."""
+    return any(thread.name == "ray_print_logs" for thread in threading.enumerate())
+
+
+def _rung() -> list[tuple[int, str, float]]:
+    """What has begun since somebody asked: number, worker, and how many seconds ago."""
+    try:
+        rung: list[tuple[int, str, float]] = ray.get(_bell(*_session()).begun.remote())
+    except exceptions.RayActorError:
+        # It died with its node, and what it knew is lost. What is under way counts as begun now: a timeout that comes
+        # too early for a task that waits is better than one that never comes.
+        _bell.cache_clear()
+        return [(number, "", 0.0) for number in _timed]
+    return rung
+
+
+def _session() -> tuple[str, str]:
+    """Tells the present connection from earlier ones, whose actors are not to be spoken to: that ends the process."""
+    context = ray.get_runtime_context()
+    return context.get_job_id(), context.get_node_id()
+
+
 @cache
-def _bell(_session: str) -> Any:
+def _bell(_job: str, _node: str) -> Any:
     """Who is told what begins, for all runs of a session: an actor takes a second to start."""
     return ray.remote(Bell).options(num_cpus=0).remote()
 

@@ -1,0 +1,40 @@
+"""Threads that can not hold up the end of the program, and how one is started in spite of a Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+
+def start_daemon(duty: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread.
+
+    ``Thread.start`` waits for the thread under a lock. An interrupt in the midst of that is lost, or comes out as a
+    ``RuntimeError``, or leaves a thread that waits for ever: it is heard when the thread has started.
+
+    Raises:
+        RuntimeError: the system has no thread left.
+    """
+    thread = threading.Thread(target=duty, name=name, daemon=True)
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        thread.start()
+        return thread
+    came: list[tuple[int, FrameType | None]] = []
+    try:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    except ValueError:
+        # The main thread of another interpreter hears none.
+        thread.start()
+        return thread
+    try:
+        thread.start()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came and callable(handler):
+            handler(*came[0])
+        elif came:
+            signal.raise_signal(signal.SIGINT)
+    return thread

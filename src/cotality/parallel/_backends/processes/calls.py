@@ -1,0 +1,156 @@
+"""What a worker calls: functions and large arguments, loaded when a task first needs them."""
+
+from __future__ import annotations
+
+import itertools
+import marshal
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NoReturn
+
+from cotality.parallel._backends.capture.overhear import Capture
+from cotality.parallel._backends.processes import memory
+from cotality.parallel._backends.processes.board import LOADING, Board
+from cotality.parallel._backends.processes.channel import Frame
+from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
+from cotality.parallel._backends.processes.kinds import UNKNOWN
+from cotality.parallel._backends.processes.results import NoInput, Unloadable, finished
+from cotality.parallel._backends.processes.voice import Voice
+from cotality.parallel._data.task_errors import TransferError
+
+_NOTHING: Any = object()
+"""Stands for a result that there is not."""
+
+
+def _refuse(number: int, /, *_args: Any, **_kwargs: Any) -> NoReturn:
+    """Stands for a function that can not be loaded."""
+    raise Unloadable(number)
+
+
+class Calls:
+    """What is known of the functions and the loans of tasks.
+
+    Parameters:
+        board: Is told while something is loaded.
+        voice: Tells the parent of a function that can not be loaded.
+        capture: Looks at what loading a module has set up.
+    """
+
+    def __init__(self, board: Board, voice: Voice, capture: Capture) -> None:
+        self._words = board.words
+        self._voice = voice
+        self._capture = capture
+        self._functions: dict[int, Callable[..., Any]] = {}
+        self._messages: dict[int, bytes] = {}
+        self._loans: dict[int, Frame] = {}
+        self._built: dict[int, Any] = {}
+        self._previous: Any = _NOTHING
+        """The result of the last task, if the one behind it needs it."""
+        self._keeps = False
+
+    def learn(self, number: int, message: bytes) -> None:
+        """Keep a function until a task needs it."""
+        self._messages[number] = message
+
+    def lend(self, frame: Frame) -> None:
+        """Keep a loan until a task needs it."""
+        self._loans[marshal.loads(frame.payload)[0]] = frame
+
+    def forget(self, numbers: list[int]) -> None:
+        """Give loans back."""
+        for number in numbers:
+            self._built.pop(number, None)
+            self._loans.pop(number).close()
+
+    def of_batch(
+        self, first: int, number: int, names: tuple[str, ...] | None, columns: list[list[Any]]
+    ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
+        """What to call for each task of a batch, and the arguments to call it with."""
+        if names is None:
+            return self._call, zip(itertools.count(first), *columns, strict=False)
+        return call_of_row(self._function(number, first), names), rows_of(names, columns)
+
+    def _call(
+        self,
+        sequence: int,
+        number: int,
+        positional: list[Any],
+        arguments: dict[str, Any],
+        packed: list[tuple[Any, Any]],
+    ) -> Any:
+        """Call a function with arguments that are more than atoms."""
+        self._words[LOADING] = sequence
+        self._keeps = False
+        try:
+            function = self._unpack(sequence, number, positional, arguments, packed)
+        finally:
+            self._words[LOADING] = 0
+        value = function(*positional, **arguments)
+        if self._keeps:
+            self._previous = value = finished(value)
+        return value
+
+    def _unpack(
+        self,
+        sequence: int,
+        number: int,
+        positional: list[Any],
+        arguments: dict[str, Any],
+        packed: list[tuple[Any, Any]],
+    ) -> Callable[..., Any]:
+        """Put the arguments in that are more than atoms, and give the function; an error names the argument."""
+        function: Callable[..., Any] | None = None
+        previous, self._previous = self._previous, _NOTHING
+        for place, content in packed:
+            if place == ():
+                self._keeps = True
+                continue
+            if content == () and previous is _NOTHING:
+                raise NoInput
+            try:
+                if content == ():
+                    value = previous
+                else:
+                    value = load(content) if isinstance(content, bytes) else self._borrow(content)
+            except BaseException as error:
+                what = "the function" if place is None else f"argument {place!r}"
+                raise TransferError(
+                    f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
+                ) from error
+            if place is None:
+                function = value
+            elif isinstance(place, int):
+                positional[place] = value
+            else:
+                arguments[place] = value
+        self._capture.look()
+        return self._function(number, sequence) if function is None else function
+
+    def _function(self, number: int, sequence: int) -> Callable[..., Any]:
+        """A function by its number; loaded when a task first needs it, and as part of that task."""
+        known = self._functions.get(number)
+        if known is not None:
+            return known
+        self._words[LOADING] = sequence
+        try:
+            known = load_function(self._messages.pop(number))
+            self._capture.look()
+        except BaseException as error:
+            self._voice.send(UNKNOWN, marshal.dumps((number, dump_failure(error))))
+            known = partial(_refuse, number)
+        finally:
+            self._words[LOADING] = 0
+        self._functions[number] = known
+        return known
+
+    def _borrow(self, number: int) -> Any:
+        """The value of a loan: a large one is built once, a smaller one for each task anew."""
+        if number in self._built:
+            return self._built[number]
+        frame = self._loans[number]
+        _number, lengths, once = marshal.loads(frame.payload)
+        parts = memory.read_parcel(frame.fd, lengths, writable=False)
+        value = load(parts[0], parts[1:])
+        if once:
+            self._built[number] = value
+        return value
