@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _SHOWN = 10
 """How many failures a summary names, those counted once that say the same."""
+_OF_ITEMS = "run.outcomes(…) of the map tells what each of its items came to"
 
 
 class Run:
@@ -65,9 +66,12 @@ class Run:
             return account.value(ticket)
         if not account.has_ended(ticket):
             raise RuntimeError(f"{node.name} has not ended yet: its result can be read when it has")
-        raise account.outcome(ticket).error or ResultNotKept(
+        error = account.outcome(ticket).error or ResultNotKept(
             f"the result of {node.name} was not kept: flow.add(…) it, to be able to read it after the run"
         )
+        if isinstance(node, Mapped) and _OF_ITEMS not in getattr(error, "__notes__", ()):
+            error.add_note(_OF_ITEMS)
+        raise error
 
     @overload
     def outcome(self, node: Task[Coroutine[Any, Any, T]]) -> Outcome[T]: ...

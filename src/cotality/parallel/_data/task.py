@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.reference import OUTCOME, Place, Reference, Wire, Wired, alive, weave, wires_in
@@ -39,6 +39,22 @@ class _Outcome:
     def __get__(self, task: Any, owner: type) -> Any:
         """A reference to what the task comes to. Who takes it waits for the end and is never skipped."""
         return self if task is None else Reference(Wire(task, OUTCOME))
+
+
+class Absent:
+    """An attribute that is not there, whose error says what is. Type checkers know of themselves that it is not.
+
+    A ``__getattr__`` would make all other attributes slower.
+
+    Parameters:
+        hint: What is there.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(self._hint)
 
 
 @dataclass(eq=False, repr=False, slots=True, weakref_slot=True)
@@ -80,6 +96,8 @@ class Task(Generic[R]):
 
     output: ClassVar[_Output] = _Output()
     outcome: ClassVar[_Outcome] = _Outcome()
+    if not TYPE_CHECKING:
+        outputs = outcomes = Absent("a task has .output and .outcome")
 
     def __post_init__(self) -> None:
         if not callable(self.callback_function):

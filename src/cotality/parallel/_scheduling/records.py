@@ -65,6 +65,7 @@ class Records:
         """What a task that has ended came to."""
         began, ready = self.began[ticket], self.ready[ticket]
         started = began != NEVER
+        first = self.earlier[ticket][0].start if ticket in self.earlier else began
         succeeded = self.state[ticket] == SUCCEEDED
         return Outcome(
             task=None if type(node) is Gone else node,
@@ -75,7 +76,7 @@ class Records:
             value=value if succeeded and value is not DROPPED else None,
             error=self.errors.get(ticket),
             attempts=self.attempts.get(ticket, 1) if started else 0,
-            waited=max(0.0, began - ready) if started and ready != NEVER else 0.0,
+            waited=max(0.0, first - ready) if started and ready != NEVER else 0.0,
             duration=max(0.0, self.ended[ticket] - began) if started else 0.0,
             worker=self.workers[ticket],
             first_cause=self.causes.get(ticket),
