@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -248,6 +249,22 @@ def test_what_nobody_needs_is_not_read(log: Path, journal: Path, monkeypatch: py
     assert read == []
     assert run[end] == 99_999
     assert read == [1]
+
+
+def test_results_that_have_moved_within_the_file_are_found(log: Path, journal: Path) -> None:
+    flow = Workflow()
+    lists = flow.add(flow.map(lambda number: fetch(log, number), range(6)))
+    flow.run(journal=journal)
+    run = flow.run(journal=journal)
+    connection = sqlite3.connect(journal)
+    before = connection.execute("SELECT rowid, key FROM results ORDER BY key").fetchall()
+    # Each is in the row of another one now, and some are in rows that were not there.
+    connection.execute("UPDATE results SET rowid = -rowid")
+    connection.execute("UPDATE results SET rowid = 9 + rowid")
+    connection.commit()
+    assert connection.execute("SELECT rowid, key FROM results ORDER BY key").fetchall() != before
+    connection.close()
+    assert [len(found) for found in run[lists]] == list(range(6))
 
 
 def test_a_large_array_is_a_file_and_is_mapped(backend: Any, log: Path, journal: Path) -> None:
