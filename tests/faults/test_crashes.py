@@ -270,6 +270,7 @@ def test_idle_workers_are_killed_between_calls(run: Run) -> None:
     )
 
 
+@needs_forks
 @pytest.mark.parametrize("when", ["between calls", "during a call"])
 def test_fork_server_is_killed(run: Run, when: str) -> None:
     run(

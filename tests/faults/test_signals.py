@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.faults.harness import Run, Start
+from tests.forks import STARTS_SECONDS
 
 BOTH = pytest.mark.parametrize("backend", ["threads", "processes"])
 ALL = pytest.mark.parametrize("backend", ["serial", "threads", "processes"])
@@ -145,6 +146,7 @@ def test_ctrl_c_at_any_moment(run: Run, backend: str) -> None:
             assert after["threads"] <= before["threads"] + 4, (before, after)
         """,
         backend=backend,
+        deadline=STARTS_SECONDS,
     )
 
 
@@ -258,6 +260,7 @@ def test_an_interrupt_between_any_two_steps_loses_no_descriptor(run: Run, size: 
             assert after["processes"] <= before["processes"], (before, after)
         """,
         modules=STEPS,
+        deadline=STARTS_SECONDS,
     )
 
 
@@ -285,6 +288,7 @@ def test_an_interrupt_between_any_two_steps_of_its_end_leaves_no_busy_worker(run
                     time.sleep(0.01)
         """,
         modules=STEPS,
+        deadline=STARTS_SECONDS,
     )
 
 
@@ -422,7 +426,8 @@ def test_signals_that_the_caller_ignores_or_blocks(run: Run) -> None:
                 max_workers=2, use_processes=True, timeout=0.5, return_exceptions=True,
             )
             equal([type(item) for item in found], [errors.TaskTimeout, errors.WorkerDied, int])
-            assert "exit code 7" in str(found[1]), found[1]
+            # Without forks the worker is a child of the caller, who does not want to know how its children end.
+            assert ("exit code 7" if hasattr(os, "fork") else "unknown reason") in str(found[1]), found[1]
         """
     )
 

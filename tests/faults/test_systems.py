@@ -87,7 +87,7 @@ def test_a_system_that_has_nothing_of_posix() -> None:
 
 
 def test_a_system_without_forks_has_threads() -> None:
-    forkless = "import os; del os.fork, os.register_at_fork; import cotality.parallel as parallel; "
-    code = forkless + "parallel.ThreadExecutor(1).submit(print, 7).result()"
+    forkless = "import os; vars(os).pop('fork', 0); vars(os).pop('register_at_fork', 0); "
+    code = forkless + "import cotality.parallel as parallel; parallel.ThreadExecutor(1).submit(print, 7).result()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "7\n"

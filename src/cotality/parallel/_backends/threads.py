@@ -120,6 +120,7 @@ class ThreadBackend:
         self._members: list[_Member] = []
         self._runaways: list[str] = []
         self._started = 0
+        self._places = threading.Lock()
         self._open = True
         self._woken = False
         self._owner = Gate()
@@ -148,9 +149,15 @@ class ThreadBackend:
             parked = None
         if parked is not None:
             parked.open()
-        elif self._started < self.workers:
-            self._started += 1
+        elif self._started < self.workers and self._take_place():
             self._start()
+
+    def _take_place(self) -> bool:
+        """Count one more thread in, if there is room: several may ask at once, each wakes the next one."""
+        with self._places:
+            room = self._started < self.workers
+            self._started += room
+        return room
 
     def _start(self) -> None:
         member = _Member(self._belonging)
@@ -160,7 +167,8 @@ class ThreadBackend:
             self._launch(lambda: self._serve(member))
         except RuntimeError as error:
             self._members.remove(member)
-            self._started -= 1
+            with self._places:
+                self._started -= 1
             # Since 3.12 no thread can be started a while before the interpreter says that it ends.
             if sys.is_finalizing() or "shutdown" in str(error):
                 raise

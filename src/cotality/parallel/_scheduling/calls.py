@@ -89,7 +89,7 @@ class Calls:
             return None
         child = dependents[0]
         if child in self.ahead:
-            # It went along behind an attempt that has failed, and is not back yet: twice on its way it would run twice.
+            # It went along behind an attempt that has failed, and is not back yet: twice on its way, it ran twice.
             return None
         task = graph.nodes[child]
         if not self._runs_on(task, lane) or task.options.limits or task.sources() is None:

@@ -146,9 +146,9 @@ class GraphPlan:
                 goes along. None: all.
         """
         self.advance(window, now)
-        if self.failure is not None:
-            return []
         lane = self.lanes[name]
+        if not lane or self.failure is not None:
+            return []
         due: list[Planned] = []
         fair = most if share is None else min(most, share(len(lane.due)))
         for limits, barred in lane.barred.items():

@@ -110,8 +110,9 @@ def _end(code: int) -> NoReturn:
     """Leave: run what was registered for the exit, but wait for nothing longer than the grace."""
     leaver = threading.Timer(EXIT_GRACE_SECONDS, os._exit, (code,))
     leaver.daemon = True
-    leaver.start()
     try:
+        # Where no thread is left to see to the grace, there is none.
+        leaver.start()
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.main_thread():
                 thread.join()
