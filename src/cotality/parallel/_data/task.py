@@ -13,6 +13,7 @@ from cotality.parallel._data.task_options import DEFAULTS, Options
 # Covariant, so that a task of an ``async def`` is a ``Task[Coroutine[...]]``, which the reads below take apart,
 # whatever a checker takes its coroutines for (pyright: CoroutineType).
 R = TypeVar("R", covariant=True)
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -117,16 +118,15 @@ class Task(Generic[R]):
         if type(self.positional) is not tuple:
             raise TypeError(f"positional of {self.name} must be a tuple, not {type(self.positional).__name__}")
 
-    @classmethod
+    @staticmethod
     def bound(
-        cls,
-        function: Callable[..., R],
+        function: Callable[..., S],
         arguments: dict[str, Any],
         positional: tuple[Any, ...],
         options: Options,
-        checked: Callable[..., R] | None,
+        checked: Callable[..., S] | None,
         wired: Wired,
-    ) -> Task[R]:
+    ) -> Task[S]:
         """A task whose arguments are known to be right, and whose references are wires: what ``@task`` makes.
 
         It skips the checks, as this is done for each of a million tasks.
@@ -139,7 +139,7 @@ class Task(Generic[R]):
             checked: What is called instead when arguments come from other tasks.
             wired: Which arguments hold wires.
         """
-        task: Task[R] = object.__new__(cls)
+        task: Task[S] = object.__new__(Task)
         task.callback_function = function
         task.arguments = arguments
         task.positional = positional

@@ -91,13 +91,15 @@ class Lanes:
     def __init__(self, name_of: Callable[[Task[Any]], LaneName]) -> None:
         self._name_of = name_of
         self.by_name: dict[LaneName, Lane] = {}
+        self._last: tuple[Any, Any, Lane] = None, None, Lane()
 
     def of(self, task: Task[Any]) -> Lane:
         """Where a task runs."""
-        name = self._name_of(task)
-        lane = self.by_name.get(name)
-        if lane is None:
-            lane = self.by_name[name] = Lane()
+        options, function, lane = self._last
+        if task.options is not options or task.callback_function is not function:
+            # Most are like the one before them.
+            lane = self.by_name.setdefault(self._name_of(task), Lane())
+            self._last = task.options, task.callback_function, lane
         return lane
 
     def rank(self, ranks: Ranks) -> None:

@@ -10,6 +10,8 @@ from cotality.parallel._data.row import EarlierAttempt
 from cotality.parallel._data.wording import summary_of
 
 PENDING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(5)
+NAMES: Final[dict[int, State]] = {SUCCEEDED: "succeeded", SKIPPED: "skipped", CANCELLED: "cancelled"}
+"""How people say it; what has failed may have done so in several ways."""
 NEVER: Final = -1.0
 NO_PLACE: Final = -1
 DROPPED: Final = object()
@@ -90,10 +92,4 @@ class Records:
     def state_of(self, ticket: int) -> State:
         """How a task has ended, as people say it."""
         state = self.state[ticket]
-        if state == SUCCEEDED:
-            return "succeeded"
-        if state == SKIPPED:
-            return "skipped"
-        if state == FAILED:
-            return state_of_error(self.errors[ticket])
-        return "cancelled"
+        return state_of_error(self.errors[ticket]) if state == FAILED else NAMES.get(state, "cancelled")

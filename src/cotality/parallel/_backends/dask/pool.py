@@ -42,7 +42,7 @@ class DaskPool:
         [32]
     """
 
-    capabilities: Capabilities = capable(keeps_results=True)
+    capabilities: Capabilities = capable(keeps_results=True, relays="at once")
 
     def __init__(
         self,
