@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TypeAlias
 
 from tests.benchmarks import work
@@ -75,19 +76,20 @@ class Graph:
         for key in reversed(range(len(self))):
             ranks[key] += max((ranks[child] for child in self.children[key]), default=0.0)
         waits = [len(parents) for parents in self.parents]
-        due = [(-ranks[key], key) for key, count in enumerate(waits) if not count]
+        arrivals = count()
+        due = [(-ranks[key], next(arrivals), key) for key, parents in enumerate(self.parents) if not parents]
         heapify(due)
         running: list[tuple[float, int]] = []
         now = 0.0
         while due or running:
             while due and len(running) < workers:
-                key = heappop(due)[1]
+                key = heappop(due)[2]
                 heappush(running, (now + self.seconds[key], key))
             now, key = heappop(running)
             for child in self.children[key]:
                 waits[child] -= 1
                 if not waits[child]:
-                    heappush(due, (-ranks[child], child))
+                    heappush(due, (-ranks[child], next(arrivals), child))
         return now
 
     def scaled(self, factor: float) -> Graph:

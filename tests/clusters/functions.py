@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from cotality.parallel import Task, run
 from cotality.workflow import task
-from tests.contract.functions import double, note, wait
+from tests.contract.functions import double, note, note_and_wait_for, wait
 
 
 class Noting:
@@ -70,6 +71,13 @@ def note_and_die_once(path: str, name: str) -> str:
 def note_pid_and_wait(path: str, seconds: float) -> None:
     note(path, str(os.getpid()))
     wait(seconds)
+
+
+def speak_and_die(path: str) -> None:
+    """Ends its process when it was heard."""
+    logging.getLogger("tests.clusters").warning("last words")
+    note_and_wait_for(path, "said", "heard", 20)
+    os.kill(os.getpid(), 9)
 
 
 def nested(count: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from tests.clusters.functions import (
     note_and_die_once,
     note_pid_and_wait,
     size_of,
+    speak_and_die,
     total,
     weigh,
     zeros,
@@ -167,6 +169,32 @@ def test_a_worker_that_is_killed_fails_what_it_had_and_nothing_runs_twice(client
     assert all(results[n] == str(n) for n in range(300) if n not in died)
     assert max(Counter(path.read_text().splitlines()).values()) == 1
     assert (tmp_path / "died").read_text() == "x\n"
+
+
+def test_what_a_task_has_said_is_heard_before_its_worker_dies(client: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "notes")
+
+    class Answer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(path, "heard")
+
+    answer = Answer()
+    logging.getLogger("tests.clusters").addHandler(answer)
+    try:
+        (error,) = run([Task(speak_and_die, {"path": path})], backend=client, return_exceptions=True)
+    finally:
+        logging.getLogger("tests.clusters").removeHandler(answer)
+    assert isinstance(error, WorkerDied)
+    assert Path(path).read_text().split() == ["said", "heard"]
+
+
+def test_what_workers_tell_does_not_pile_up_in_the_scheduler(client: Any) -> None:
+    def kept(dask_scheduler: Any) -> int:
+        topics = dask_scheduler._broker._topics.items()
+        return sum(len(topic.events) for name, topic in topics if name.startswith("cotality"))
+
+    run([Task(wait, {"seconds": 0.01})] * 10, backend=client, timeout=20)
+    assert client.run_on_scheduler(kept) == 0
 
 
 def test_a_killed_task_is_tried_again_when_asked(client: Any, tmp_path: Path) -> None:

@@ -49,11 +49,11 @@ def parallel_backend(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(params=["serial", *OURS, *FORKED, "their threads"])
 def relaying_backend(request: pytest.FixtureRequest) -> Any:
-    """Those where what tasks say is heard at once, as ``test_capabilities`` asserts; what others do is tested there."""
+    """Those where it is heard too what a task says in threads; what others do is in ``test_capabilities``."""
     return _place(request)
 
 
-@pytest.fixture(params=[*OURS, "their threads"])
-def parallel_relaying_backend(request: pytest.FixtureRequest) -> Any:
-    """The same, where several tasks must run at once."""
+@pytest.fixture(params=[*OURS, "their threads", "dask"])
+def prompt_backend(request: pytest.FixtureRequest) -> Any:
+    """Those where it is heard at once what tasks say, and where several tasks run at once."""
     return _place(request)

@@ -18,4 +18,4 @@ def patience(backend: Any) -> float:
     """Seconds of a timeout that only such a task outlasts; more where results come a long way."""
     able = capabilities_of(backend)
     assert able is not None
-    return 0.3 if able.replaces else 0.8
+    return 0.3 if able.confines else 0.9

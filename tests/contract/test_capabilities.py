@@ -38,7 +38,7 @@ def test_ours_can_do_more_than_guests(pools: dict[str, Any], dask: Any) -> None:
     assert capabilities_of(pools["their processes"]) == Capabilities(
         False, False, False, False, False, False, "with results"
     )
-    assert capabilities_of(dask) == Capabilities(False, False, False, False, False, True, "with results")
+    assert capabilities_of(dask) == Capabilities(False, False, False, False, False, True, "at once")
 
 
 def test_what_a_task_mutates_is_its_own_where_no_objects_are_shared(backend: Any) -> None:

@@ -100,7 +100,8 @@ def test_a_timeout_is_that_tasks_error_and_comes_in_time(parallel_backend: Any) 
     first, late, last = execute_tasks_in_parallel(
         tasks, 2, timeout=patience(parallel_backend), return_exceptions=True, backend=parallel_backend
     )
-    assert time.monotonic() - started < 5
+    # Not after twenty; the first workers of a cluster need some.
+    assert time.monotonic() - started < 15
     assert (first, last) == (2, 4)
     assert isinstance(late, TaskTimeout)
     assert isinstance(late, TimeoutError)

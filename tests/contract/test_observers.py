@@ -6,6 +6,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -375,3 +376,16 @@ def test_a_bar_of_tqdm_is_moved(backend: Any) -> None:
     with tqdm.tqdm(file=io.StringIO()) as bar:
         run((Task(functions.double, {"x": n}) for n in range(10)), backend=backend, progress=bar)
         assert bar.n == bar.total == 10
+
+
+def test_only_the_first_attempt_has_waited_for_a_worker(backend: Any, tmp_path: Path) -> None:
+    notebook = Notebook()
+    flow = Workflow("stubborn", backend=backend)
+    policy = RetryPolicy(attempts=3, wait=0.2, jitter=0)
+    stubborn = flow.add(flows.flaky.options(retries=policy)(str(tmp_path / "notes"), 3))
+    run = flow.run(observers=[notebook])
+    told = [event for event in notebook.events if event.name in ("task.retried", "task.finished")]
+    assert [event.attempt for event in told] == [1, 2, 3]
+    assert [event.waited is None for event in told] == [False, True, True]
+    # What it waited between its attempts is not what it waited for a worker.
+    assert run.outcome(stubborn).waited == pytest.approx(told[0].waited, abs=1e-6)

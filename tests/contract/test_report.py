@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cotality.workflow import RunRecord, Workflow, compare
+from cotality.workflow import RunRecord, Workflow, compare, task
 from cotality.workflow._report.paths import critical_path, in_order, needs_of
 from tests.contract import flows
 
@@ -176,3 +176,16 @@ def test_what_was_waited_for_has_no_circle_whatever_was_mapped() -> None:
     assert starts == sorted(starts)
     # Which of those that wait for nothing took longer is chance.
     assert path.rows[0].task in ("numbers_to", "give")
+
+
+@task
+def parse(text: str) -> Any:
+    return json.loads(text)
+
+
+def test_a_failure_is_said_to_be_raised_where_the_users_code_is(backend: Any) -> None:
+    flow = Workflow("parsed", backend=backend)
+    flow.add(parse("{"))
+    (cause,) = flow.run(raise_failures=False).record().causes
+    assert cause.where.startswith("test_report.py:")
+    assert cause.where.endswith(" in parse")

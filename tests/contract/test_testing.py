@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -267,6 +268,16 @@ def _soon(holds: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def test_a_fault_that_no_task_had_is_told() -> None:
+    with pytest.warns(UserWarning, match="nothing was injected: no task wrods has run") as told, inject("wrods", crash):
+        run(words("a"))
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(KeyError), inject("wrods", crash):
+            raise KeyError("the test has another reason to fail")
 
 
 class TestEvents:

@@ -37,7 +37,7 @@ from cotality.parallel.foreseeing import capabilities_of
 from cotality.workflow import Limit, RetryPolicy, RunRecord, Workflow, errors, task
 from tests.contract import flows
 from tests.contract.flows import add, fail, fail_if_odd, give, noted, numbers_to, sleep, total, wait
-from tests.contract.lasting import lasting
+from tests.contract.lasting import lasting, patience
 
 # Results -------------------------------------------------------------------------------------------------------------
 
@@ -441,8 +441,13 @@ def test_a_run_has_a_timeout(parallel_backend: Any) -> None:
     flow = Workflow(backend=parallel_backend, max_workers=2)
     quick, slow, never = flow.add(add(1)), flow.add(sleep(lasting(parallel_backend))), add(2)
     flow.add(never.after(slow))
-    with pytest.raises(RunTimeout, match=r"0\.5 s") as caught:
-        flow.run(timeout=0.5)
+    # Workers of others may take longer to start than the run may last.
+    warm = Workflow(backend=parallel_backend, max_workers=2)
+    warm.add(*[sleep(0.01) for _ in range(4)])
+    warm.run()
+    seconds = patience(parallel_backend) + 0.2
+    with pytest.raises(RunTimeout, match=f"{seconds:g} s") as caught:
+        flow.run(timeout=seconds)
     run = caught.value.run
     assert run.state == "timed out"
     assert run[quick] == 2
@@ -903,3 +908,21 @@ def test_results_go_with_their_run_and_not_when_garbage_is_collected(where: str,
             assert alive() is None
         finally:
             gc.enable()
+
+
+def test_the_result_of_a_map_that_is_not_whole_leads_to_what_its_items_came_to(backend: Any) -> None:
+    flow = Workflow(backend=backend, failure="finish")
+    mapped = flow.map(flows.fail_if_odd, [0, 1])
+    run = flow.run(raise_failures=False)
+    for _ in range(2):
+        with pytest.raises(errors.TaskSkipped) as caught:
+            run[mapped]
+        assert caught.value.__notes__ == ["run.outcomes(…) of the map tells what each of its items came to"]
+
+
+def test_what_stands_for_an_item_is_called_as_the_others_are() -> None:
+    flow = Workflow(failure="finish", max_workers=1)
+    listed = flow.map(flows.fail_if_odd, [0, 1, 2])
+    flow.map(lambda number: flows.add(number), listed.outputs)
+    run = flow.run(raise_failures=False)
+    assert {event["task"] for event in run.events() if event["state"] == "skipped"} == {"add"}

@@ -253,7 +253,7 @@ def test_help(folder: Path) -> None:
 def test_explain(folder: Path) -> None:
     ended = call(folder, "explain", "nightly:ready", "--workers", "2")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("ready: 1 task, at most 1 at once, 1 one after another; 2 workers\n  processes\n")
+    assert ended.stdout.startswith("ready: 1 task, at most 1 at once, 1 one after another\n  processes, 2 workers\n")
 
 
 def test_draw(folder: Path) -> None:
@@ -261,6 +261,15 @@ def test_draw(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == 'flowchart LR\n    n0["map of half"]\n'
     assert call(folder, "draw", "nightly:flow", "--format", "dot").stdout.startswith("digraph {")
+    for name, begins in (("flow.dot", "digraph {"), ("flow.txt", "flowchart LR\n")):
+        ended = call(folder, "draw", "nightly:flow", "-o", name)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        assert (folder / name).read_text().startswith(begins)
+    refused = call(folder, "draw", "nightly:flow", "-o", "nowhere/flow.dot")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: nowhere/flow.dot can not be written: No such file or directory\n",
+    )
 
 
 def test_a_run_is_told_as_a_page_however_it_ends(folder: Path) -> None:

@@ -49,9 +49,11 @@ def test_where_how_wide_and_how_long() -> None:
         "threads": {"load": 1},
         "asyncio": {"fetch": 3},
     }
-    assert told.widths == [13, 2]
+    assert told.widths == [14, 2]
     assert told.problems == []
-    assert str(told).startswith("totals: 14 tasks and 1 map, at most 13 at once, 2 one after another; 3 workers\n")
+    assert str(told).startswith("totals: 14 tasks and 1 map, at most 14 at once, 2 one after another\n")
+    assert "  processes, 3 workers\n" in str(told)
+    assert "  threads, " in str(told)
     assert calls == []
 
 
@@ -198,3 +200,15 @@ def test_a_backend_that_this_python_has_not_is_a_problem() -> None:
     flow.add(load(1))
     (problem,) = flow.explain().problems
     assert "needs Python 3.14" in problem
+
+
+def test_how_many_a_limit_lets_run_at_once() -> None:
+    api = Limit("api", concurrency=2)
+    flow = Workflow("limits", max_workers=7)
+    flow.map(load.options(limits=[api], backend="processes"), range(40))
+    told = flow.explain()
+    assert told.remarks == ["the limit api lets 2 of 40 tasks run at once"]
+    assert told.widths == [40]
+    # Those of the workflow's own backend are not what these tasks have.
+    assert list(told.workers_of) == ["processes"]
+    assert f"  processes, {told.workers_of['processes']} worker" in str(told)

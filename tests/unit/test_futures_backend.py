@@ -18,7 +18,7 @@ def test_each_task_of_a_lost_batch_has_an_error_of_its_own() -> None:
     cause = OSError()
     died = WorkerDied("gone")
     died.__cause__ = cause
-    backend._give_up(Cargo(NOTHING._replace(sendable=[(0, task), (1, task)]), 0.0, timed=False), died, 1.0)
+    backend._give_up(Cargo(NOTHING._replace(sendable=[(0, task), (1, task)]), 0.0, timed=False, hear=print), died, 1.0)
     first, second = (ending[1] for ending in backend.collect(0))
     assert first is not second
     for error in (first, second):

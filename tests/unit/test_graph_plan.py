@@ -583,6 +583,24 @@ def test_the_middle_of_a_chain_is_tried_again_with_its_value() -> None:
     assert plan.records.outcome(1, second, None).attempts == 3
 
 
+def test_what_is_still_behind_a_failed_attempt_is_not_sent_along_a_second_time() -> None:
+    """It would run twice, or hold what it took for ever."""
+    first = task(retries=RetryPolicy(attempts=2, wait=0))(one.call)(1)
+    second = add(first.output)
+    plan = plan_of(second, chains=True)
+    a, b = take(plan)
+    plan.settle([failed(a, ValueError())], now=101)
+    again = take(plan, now=101)
+    assert [ticket for ticket, _call in again] == [0]
+    plan.settle(run_batch(again), now=102)
+    assert take(plan, now=102) == []
+    plan.settle([came_back(b)], now=103)
+    plan.settle(run_batch(take(plan, now=103)), now=104)
+    assert plan.done
+    assert value_of(plan, second) == 2
+    assert list(plan.graph.values) == [1]
+
+
 # Maps ----------------------------------------------------------------------------------------------------------------
 
 

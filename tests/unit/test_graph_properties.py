@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cotality.parallel import Limit, Mapped, Outcome, Reference, RetryPolicy, Task
@@ -203,6 +203,7 @@ def _graph(chance: Random, count: int, lanes: Sequence[str]) -> list[Any]:
 
 
 @settings(max_examples=400, deadline=None)
+@example(seed=378, count=6, lanes=("processes",), ordered=False, failure="finish")
 @given(
     seed=st.integers(0, 1 << 32),
     count=st.integers(1, 12),

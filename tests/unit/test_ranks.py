@@ -8,7 +8,7 @@ from typing import Any
 from cotality.parallel import Task
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.ranks import FIRST_LOOK, PAUSE, SECONDS_A_NODE, SHORTEST_SECONDS, Durations
-from tests.unit.graph_engine import failed, plan_of, succeeded, take
+from tests.unit.graph_engine import came_back, failed, plan_of, succeeded, take
 
 SHORT, LONG = Options(name="short"), Options(name="long")
 
@@ -105,6 +105,18 @@ def test_what_is_not_known_is_not_put_off() -> None:
     short, new = a_task(SHORT), a_task(Options(name="new"))
     long_ones = [a_task(LONG, short), a_task(LONG, new)]
     assert in_turn([short, new, *long_ones], known(short=1.0, long=10.0)) == [1, 0]
+
+
+def test_a_new_order_leaves_first_what_has_come_back() -> None:
+    short, gate = a_task(SHORT), a_task(SHORT)
+    long = a_task(LONG, gate)
+    plan = plan_of(short, long, durations=known(short=1.0, long=10.0))
+    tickets, ranks = plan.graph.tickets, plan._ranks
+    assert ranks is not None
+    planned = {each[0]: each for each in take(plan)}
+    plan.settle([came_back(planned[tickets[short]]), succeeded(planned[tickets[gate]], 1)], now=102.0)
+    plan._lanes.rank(ranks)
+    assert taken(plan) == [tickets[short], tickets[long]]
 
 
 def test_a_failure_teaches_nothing() -> None:

@@ -266,3 +266,14 @@ def test_none_is_alive_when_nobody_holds_one() -> None:
     held = node.output
     assert len(alive) == before + 1
     assert isinstance(held, Reference)
+
+
+def test_what_stands_for_many_is_not_asked_as_one() -> None:
+    mapped: Any = Workflow().map(give, [1])
+    single: Any = give(1)
+    for name in ("output", "outcome"):
+        with pytest.raises(AttributeError, match=r"a map has \.outputs and \.outcomes"):
+            getattr(mapped, name)
+        with pytest.raises(AttributeError, match=r"a task has \.output and \.outcome"):
+            getattr(single, f"{name}s")
+        assert not hasattr(mapped, name)

@@ -59,14 +59,20 @@ def test_a_window_that_was_asked_for_stays() -> None:
     assert sizing.window == 7
 
 
-def test_no_more_lies_ready_for_workers_than_they_take_up_in_a_moment() -> None:
+def test_no_more_lies_ready_for_workers_than_they_take_up_between_two_turns() -> None:
     sizing = Sizing(workers=64, reach=1024, window=None)
     assert sizing.stock == sizing.window, "nothing is known"
-    sizing.learn(endings(*[1e-6] * 20))
-    assert sizing.stock == sizing.window
-    sizing = Sizing(workers=64, reach=1024, window=None)
-    sizing.learn(endings(0.01))
-    assert 64 < sizing.stock <= 64 + 16
+    for _ in range(50):
+        sizing.learn(endings(0.01))
+    assert 64 < sizing.stock <= 64 + 4
+    sizing.learn(endings(*[0.01] * 20))
+    assert sizing.stock == 64 + 40, "the loop was away for longer"
+    for _ in range(20):
+        sizing.learn(endings(*[1e-6] * 300))
+    assert sizing.stock == 64 + 600
+
+
+def test_nothing_lies_ready_for_workers_whose_tasks_are_long() -> None:
     sizing = Sizing(workers=2, reach=1024, window=None)
     sizing.learn(endings(1.0))
     assert sizing.stock == 2

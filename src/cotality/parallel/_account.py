@@ -121,18 +121,17 @@ class Account:
         """Whether a task has come to its end."""
         return self._plan.records.state[ticket] != PENDING
 
+    def has_result(self, ticket: int) -> bool:
+        """Whether a task has given a result that is still there."""
+        return self._plan.records.state[ticket] == SUCCEEDED and ticket in self._plan.graph.values
+
     def value(self, ticket: int) -> Any:
-        """What a task has given.
+        """The result of a task that has one.
 
         Raises:
-            KeyError: its result was not kept.
+            BaseException: whatever opening it raises.
         """
-        graph = self._plan.graph
-        return graph.value_of(ticket) if ticket in graph.values else graph.values[ticket]
-
-    def has_succeeded(self, ticket: int) -> bool:
-        """Whether a task has given a result."""
-        return self._plan.records.state[ticket] == SUCCEEDED
+        return self._plan.graph.value_of(ticket)
 
 
 Account.__module__ = "cotality.parallel"

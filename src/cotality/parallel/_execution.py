@@ -13,6 +13,7 @@ from weakref import proxy
 from cotality.parallel._account import Account
 from cotality.parallel._backends.choose import choose_pool, run_where
 from cotality.parallel._backends.clock import monotonic
+from cotality.parallel._backends.collector import collector_paused
 from cotality.parallel._blame import stand_to_be_raised
 from cotality.parallel._data.events import Observer
 from cotality.parallel._data.journal import JournalOption, journal_of
@@ -140,15 +141,16 @@ class Execution(Loop):
         delivery = None if wanted is None else Delivery(wanted, ordered=ordered)
         # Nothing in here leads back to the run: its results go when it does, and not when the garbage is collected.
         lane_of = partial(lane_for, default=self._default, known={})
-        self.plan: GraphPlan = GraphPlan(
-            nodes,
-            kept=kept,
-            lane_of=lane_of,
-            failure=failure,
-            durations=durations,
-            delivery=delivery,
-            stand_in=stand_to_be_raised,
-        )
+        with collector_paused():
+            self.plan: GraphPlan = GraphPlan(
+                nodes,
+                kept=kept,
+                lane_of=lane_of,
+                failure=failure,
+                durations=durations,
+                delivery=delivery,
+                stand_in=stand_to_be_raised,
+            )
         identity = new_identity(name)
         audience = attend(identity, observers, progress)
         super().__init__(identity, self.plan, [], GraphSurvey(self.plan, lane_of), audience)

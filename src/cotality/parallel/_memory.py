@@ -102,7 +102,7 @@ class Remembering:
         self._miss(ticket, known)
         return None
 
-    def _miss(self, _ticket: int, known: Known) -> None:
+    def _miss(self, ticket: int, known: Known) -> None:
         """The journal has not got it: say why, if it has its like."""
         key, call, kind = known
         reason = None if self._reasons is None else self._reasons.news(key, call, kind.function)

@@ -157,7 +157,7 @@ class _Onlooker(FlowMemory):
         assert self._reasons is not None
         self.reasons[ticket] = self._reasons.of(known.key, known.call, known.kind.function)
 
-    def _ask_cache(self, ticket: int, _task: Task[Any], _known: Known) -> None:
+    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> None:
         # To ask one is to claim what is not there.
         self.reasons[ticket] = CACHED
 

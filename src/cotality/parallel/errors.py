@@ -53,6 +53,7 @@ from cotality.parallel._data.task_errors import (
     NoStableContent,
     ReferenceMisuse,
     RemoteError,
+    RemoteTraceback,
     ResultNotKept,
     ResultRefused,
     RunCancelled,
@@ -99,6 +100,8 @@ _LATE = ("BrokenTransferError", "WorkerDied", "WorkerStartError")
 for _name in __all__:
     if _name not in _LATE:
         globals()[_name].__module__ = __name__
+# It is no error that anybody catches, but its name is seen in tracebacks.
+RemoteTraceback.__module__ = __name__
 
 
 def __getattr__(name: str) -> object:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, Union
 
 from cotality.parallel import Reference
 from cotality.workflow._hints import UNKNOWN, Tester, hints_of, holds_anything
+from cotality.workflow._plain_types import all_plain, kinds_of
 
 Bound: TypeAlias = tuple[dict[str, Any], tuple[Any, ...]]
 """The arguments by name, and those by position."""
@@ -58,7 +59,13 @@ class Binder:
         hints = [self.hints.get(parameter.name, UNKNOWN) for parameter in parameters]
         self.loose: bool = any(not Tester.knows(hint) or holds_anything(hint) for hint in hints)
         """Whether there are parameters that take anything, or something with anything in it, as far as is known."""
-        self.checked: Callable[..., Any] = Tester.decorate(_generate(self.name, parameters), self._lenient_hints())
+        self.checked: Callable[..., Any] = self._checking(self._lenient_hints())
+
+    def _checking(self, hints: dict[str, Any]) -> Callable[..., Any]:
+        """Binds and checks, by beartype where it is not plain that everything is right."""
+        checked = Tester.decorate(_generate(self.name, self._parameters), hints)
+        kinds = {name: known for name, hint in hints.items() if (known := kinds_of(hint)) is not None}
+        return _generate(self.name, self._parameters, kinds, checked) if hints and len(kinds) == len(hints) else checked
 
     def _lenient_hints(self) -> dict[str, Any]:
         """The annotations, by which a reference is as good as a value, as is nothing where there is a default."""
@@ -111,13 +118,31 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _generate(name: str, parameters: list[inspect.Parameter]) -> Callable[..., Bound]:
-    """A function with these parameters that returns its arguments."""
+def _generate(
+    name: str,
+    parameters: list[inspect.Parameter],
+    kinds: dict[str, frozenset[type]] | None = None,
+    checked: Callable[..., Any] | None = None,
+) -> Callable[..., Bound]:
+    """A function with these parameters that returns its arguments.
+
+    Parameters:
+        name: What it is called in what Python says about wrong arguments.
+        parameters: The parameters.
+        kinds: By parameter, the types of what is plainly right.
+        checked: Called instead where something else is given.
+    """
     taken = {parameter.name for parameter in parameters}
-    given, first, missing = (_unused(word, taken) for word in ("given", "first", "missing"))
+    given, first, missing, otherwise = (_unused(word, taken) for word in ("given", "first", "missing", "otherwise"))
+    names: dict[str, Any] = {missing: MISSING, otherwise: checked}
     rest = next((p.name for p in parameters if p.kind is _ARGS), None)
     keywords = next((p.name for p in parameters if p.kind is _KWARGS), None)
-    lines = [f"def bind({_declaration(parameters, missing)}):", f"    {given} = {{}}", f"    {first} = ()"]
+    lines = [f"def bind({_declaration(parameters, missing)}):"]
+    if kinds is not None:
+        holders = {parameter: _unused("kinds", taken) for parameter in kinds}
+        names |= {holder: kinds[parameter] for parameter, holder in holders.items()}
+        lines.append(f"    if not ({all_plain(parameters, holders)}): return {otherwise}({_passed_on(parameters)})")
+    lines += [f"    {given} = {{}}", f"    {first} = ()"]
     either = [p for p in parameters if p.kind is _EITHER]
     for parameter in parameters:
         if parameter.kind is _POSITIONAL_ONLY:
@@ -138,7 +163,6 @@ def _generate(name: str, parameters: list[inspect.Parameter]) -> Callable[..., B
     if keywords is not None:
         lines.append(f"    {given}.update({keywords})")
     lines.append(f"    return {given}, {first}")
-    names: dict[str, Any] = {missing: MISSING}
     exec("\n".join(_merged(lines, given)), names)
     bind: Callable[..., Bound] = names["bind"]
     # Only this one: the other must stay a name that beartype can write a function with.
@@ -178,6 +202,12 @@ def _declaration(parameters: list[inspect.Parameter], missing: str) -> str:
         if parameter.kind is _POSITIONAL_ONLY and following is not _POSITIONAL_ONLY:
             parts.append("/")
     return ", ".join(parts)
+
+
+def _passed_on(parameters: list[inspect.Parameter]) -> str:
+    """The arguments, as they are given to another function with the same parameters."""
+    prefixes: dict[Any, str] = {_ARGS: "*{0}", _KWARGS: "**{0}", _KEYWORD_ONLY: "{0}={0}"}
+    return ", ".join(prefixes.get(parameter.kind, "{0}").format(parameter.name) for parameter in parameters)
 
 
 def _unused(word: str, taken: set[str]) -> str:

@@ -104,7 +104,10 @@ def _parser() -> argparse.ArgumentParser:
             "--save", type=Path, metavar="FILE", help="write its record as JSON, for report and compare"
         )
     draw = _command(commands, "draw", _draw, "print a picture of a workflow")
-    draw.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    draw.add_argument(
+        "--format", choices=["mermaid", "dot", "svg"], help="by default as the name of FILE ends, otherwise mermaid"
+    )
+    draw.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there instead of printing it")
     add_pages(commands)
     add_cache_command(commands)
     return parser
@@ -175,12 +178,17 @@ def _explain(given: argparse.Namespace) -> int:
 
 
 def _draw(given: argparse.Namespace) -> int:
-    flow = _workflow(given)
+    flow, file = _workflow(given), given.output
+    ending = {".svg": "svg", ".dot": "dot", ".gv": "dot"}.get("" if file is None else file.suffix, "mermaid")
+    kind = given.format or ending
     try:
         drawing = flow.draw()
-        print(drawing.svg() if given.format == "svg" else drawing.dot if given.format == "dot" else drawing.mermaid)
+        text = drawing.svg() if kind == "svg" else drawing.dot if kind == "dot" else drawing.mermaid
+        print(text) if file is None else file.write_text(f"{text}\n", encoding="utf-8")
     except ValueError as error:
         raise Unusable(str(error)) from None
+    except OSError as error:
+        raise Unusable(f"{file} can not be written: {error.strerror}") from None
     return SUCCEEDED
 
 

@@ -36,6 +36,7 @@ class Explanation:
             the workflow has as many tasks as there are steps.
         sizes: The bytes of the largest arguments of each name, of tasks that are sent somewhere.
         workers: How many workers the workflow's own backend has; None for a pool, which only itself knows.
+        workers_of: The same for each backend on which tasks run.
         seconds: How long the tasks on the longest path and all tasks together take, by what earlier runs of the same
             workflow have shown; None as long as that is not known of all.
         resumption: What is taken over from the journal, and why the rest runs; None without one.
@@ -50,8 +51,8 @@ class Explanation:
         >>> flow = Workflow("halves", max_workers=2)
         >>> _ = flow.add(half(6))
         >>> print(flow.explain())
-        halves: 1 task, at most 1 at once, 1 one after another; 2 workers
-          threads
+        halves: 1 task, at most 1 at once, 1 one after another
+          threads, 2 workers
             half × 1
     """
 
@@ -72,9 +73,10 @@ class Explanation:
         self.tasks: int = len(tasks)
         self.maps: int = len(mapped)
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
-        self.widths: list[int] = _widths(nodes)
+        self.widths: list[int] = _widths(nodes, mapped)
         self.sizes: dict[str, int] = {}
         self.workers: int | None = max_workers or default_workers(backend)
+        self.workers_of: dict[str, int | None] = {}
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self._looked_at: Counter[str] = Counter()
@@ -95,6 +97,7 @@ class Explanation:
         place = lane_for(task, self._backend)
         where = place if isinstance(place, str) else type(place).__name__
         self.places[where][task.name] += number
+        self.workers_of[where] = self.workers if place == self._backend else default_workers(place)
         able = self._look_at_place(where, place, task)
         if able is not None and not able.shares_objects and self._looked_at[task.name] < MOST_PICKLED:
             self._looked_at[task.name] += 1
@@ -145,6 +148,10 @@ class Explanation:
         for task, count in tasks:
             used.update(dict.fromkeys(task.options.limits, count))
         for limit, number in used.items():
+            if limit.concurrency is not None and number > limit.concurrency:
+                self.remarks.append(
+                    f"the limit {limit.name} lets {limit.concurrency:,} of {number:,} tasks run at once"
+                )
             if limit.per_second is None:
                 continue
             least = (-(-number // limit.starts) - 1) * limit.seconds
@@ -160,16 +167,16 @@ class Explanation:
 
     def __str__(self) -> str:
         maps = f" and {self.maps:,} map{'s' * (self.maps > 1)}" if self.maps else ""
-        workers = "" if self.workers is None else f"; {self.workers:,} worker{'s' * (self.workers != 1)}"
         lines = [
             f"{self.name}: {self.tasks:,} task{'s' * (self.tasks != 1)}{maps}, "
-            f"at most {max(self.widths, default=0):,} at once, {len(self.widths):,} one after another{workers}"
+            f"at most {max(self.widths, default=0):,} at once, {len(self.widths):,} one after another"
         ]
         if self.seconds is not None:
             longest, all_ = self.seconds
             lines.append(f"  by earlier runs: {all_:.3g} s of work, {longest:.3g} s one after another")
         for where, names in self.places.items():
-            lines.append(f"  {where}")
+            workers = self.workers_of[where]
+            lines.append(f"  {where}" + ("" if workers is None else f", {workers:,} worker{'s' * (workers != 1)}"))
             lines += [f"    {name} × {number:,}{self._size(name)}" for name, number in names.items()]
         lines += [] if self.resumption is None else [str(self.resumption)]
         lines += [f"  remark: {remark}" for remark in self.remarks]
@@ -183,14 +190,18 @@ class Explanation:
         return f"<Explanation of {self.name!r}: {self.tasks} tasks, {len(self.problems)} problems>"
 
 
-def _widths(nodes: Sequence[Task[Any] | Mapped[Any]]) -> list[int]:
-    """How many nodes have as many before them on their longest path, for each such number."""
+def _widths(nodes: Sequence[Task[Any] | Mapped[Any]], mapped: dict[Mapped[Any], Foreseen]) -> list[int]:
+    """How many tasks have as many before them on their longest path, for each such number; a map of whose items the
+    number is not known counts as one."""
     steps: dict[Any, int] = {}
     for node in nodes:
         step = max((steps[need] for need in needs_of(node)), default=-1)
         # What only puts results together takes no step of its own.
         steps[node] = step if is_gathering(node) else step + 1
-    widths = Counter(step for node, step in steps.items() if not is_gathering(node))
+    widths: Counter[int] = Counter()
+    for node, step in steps.items():
+        known = mapped[node].number if isinstance(node, Mapped) else None
+        widths[step] += 0 if is_gathering(node) else 1 if known is None else known
     return [widths[step] for step in range(len(widths))]
 
 

@@ -33,8 +33,6 @@ S = TypeVar("S")
 Q = ParamSpec("Q")
 
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
-_WHOLE = frozenset({Task})
-"""What stands among arguments for all of its output."""
 
 
 class _Core(Generic[R]):
@@ -245,17 +243,29 @@ class TaskFactory(Generic[P, R]):
 
     def _wire(self, arguments: dict[str, Any], positional: tuple[Any, ...]) -> Task[R]:
         """A task whose arguments may hold references: they become wires, whose types are checked."""
-        held: dict[Place, Any] = {}
+        places: list[Place] = []
+        whole = True
         for name, value in arguments.items():
             if type(value) not in ATOMS and (template := self._woven(name, value)) is not value:
-                arguments[name] = held[name] = template
+                arguments[name] = template
+                places.append(name)
+                whole = whole and type(template) is Task
         if positional:
             templates = list(positional)
             for place, value in enumerate(positional):
                 if type(value) not in ATOMS and (template := self._woven(place, value)) is not value:
-                    templates[place] = held[place] = template
+                    templates[place] = template
+                    places.append(place)
+                    whole = whole and type(template) is Task
             positional = tuple(templates)
-        return Task.bound(self._raw, arguments, positional, self._options, self._checked, self._wired(held))
+        taken, known = tuple(places), self._places
+        if taken == known:
+            # Most tasks of a factory are wired alike, and one tuple does for all of them.
+            taken = known
+        else:
+            self._places = taken
+        wired: Wired = taken if whole else _held(taken, arguments, positional)
+        return Task.bound(self._raw, arguments, positional, self._options, self._checked, wired)
 
     def _woven(self, place: Place, value: Any) -> Any:
         """What takes the place of an argument: the task all of whose output a reference stands for; else itself, with
@@ -277,20 +287,6 @@ class TaskFactory(Generic[P, R]):
         if self._checked is not None:
             core.check_wires(place, template)
         return template
-
-    def _wired(self, held: dict[Place, Any]) -> Wired:
-        """Which arguments hold wires, as the task keeps it.
-
-        Parameters:
-            held: What has taken their places.
-        """
-        if not _WHOLE.issuperset(map(type, held.values())):
-            return {place: Wire(template) if type(template) is Task else template for place, template in held.items()}
-        places = tuple(held)
-        if places != self._places:
-            # Most tasks of a factory are wired alike, and one tuple does for all of them.
-            self._places = places
-        return self._places
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function: for tests, for the debugger, and inside of other tasks.
@@ -350,6 +346,12 @@ class TaskFactory(Generic[P, R]):
                 return _of_class, (self._bound, self._core.function.__name__, self._options)
             return _varied, (named, self._options, self._bound)
         return _rebuilt, (self._core.function, self._options, self._bound)
+
+
+def _held(places: Iterable[Place], arguments: dict[str, Any], positional: tuple[Any, ...]) -> dict[Place, Any]:
+    """What arguments hold, with wires also in the place of tasks all of whose output is meant."""
+    held = {place: positional[place] if type(place) is int else arguments[place] for place in places}  # type: ignore[index]
+    return {place: Wire(template) if type(template) is Task else template for place, template in held.items()}
 
 
 class _OfClass(TaskFactory[P, R]):

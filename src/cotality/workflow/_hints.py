@@ -105,27 +105,28 @@ def misfit(template: Any, hint: Any, check: Callable[[Any, Any], bool] = fits) -
     if _is_union(hint):
         by_arm = [misfit(template, arm, check) for arm in arguments]
         return None if None in by_arm else by_arm[0]
-    if isinstance(template, (list, tuple, set, frozenset)) and _holds_wires(template):
+    if isinstance(template, (list, tuple, set, frozenset, dict)) and _holds_wires(template):
         return _misfit_inside(template, origin or hint, arguments, check)
-    if isinstance(template, dict) and _holds_wires(template.values()):
-        if _is_no(template, origin or hint):
-            return type(template).__qualname__
-        inner = arguments[-1] if len(arguments) == 2 else UNKNOWN
-        found = next((found for item in template.values() if (found := misfit(item, inner, check))), None)
-        return found and f"a {type(template).__qualname__} with {found}, in it"
-    return None if check(template, hint) else _described(template, origin)
+    return None if check(template, hint) else _described(template, origin, arguments, check)
 
 
 def _misfit_inside(template: Any, origin: Any, arguments: Any, check: Callable[[Any, Any], bool]) -> str | None:
     if _is_no(template, origin):
         return type(template).__qualname__
+    name = type(template).__qualname__
+    if isinstance(template, dict):
+        inner = arguments[-1] if len(arguments) == 2 else UNKNOWN
+        found = next((found for item in template.values() if (found := misfit(item, inner, check))), None)
+        return found and f"a {name} one of whose values is {found}"
     if origin is tuple and Ellipsis not in arguments:
-        inner = list(arguments) if len(arguments) == len(template) else [UNKNOWN] * len(template)
+        hints = list(arguments) if len(arguments) == len(template) else [UNKNOWN] * len(template)
     else:
-        inner = [arguments[0] if arguments else UNKNOWN] * len(template)
-    pairs = zip(template, inner, strict=True)
-    found = next((found for item, hint in pairs if (found := misfit(item, hint, check))), None)
-    return found and f"a {type(template).__qualname__} with {found}, in it"
+        hints = [arguments[0] if arguments else UNKNOWN] * len(template)
+    for place, (item, hint) in enumerate(zip(template, hints, strict=True)):
+        found = misfit(item, hint, check)
+        if found:
+            return f"a {name} whose item {place} is {found}"
+    return None
 
 
 def _is_no(container: Any, kind: Any) -> bool:
@@ -133,15 +134,18 @@ def _is_no(container: Any, kind: Any) -> bool:
     return isinstance(kind, type) and not _is_open(kind) and not isinstance(container, kind)
 
 
-def _described(value: Any, origin: Any) -> str:
+def _described(value: Any, origin: Any, arguments: Any, check: Callable[[Any, Any], bool]) -> str:
     name = type(value).__qualname__
     if type(value).__module__ == "numpy" and not hasattr(value, "__len__"):
         return f"NumPy's {name}, of which .item() is a plain value"
-    inside = isinstance(origin, type) and isinstance(value, origin)
-    return f"a {name} with something else in it" if inside else name
+    if not isinstance(origin, type) or not isinstance(value, origin):
+        return name
+    found = _misfit_inside(value, origin, arguments, check) if type(value) in (list, tuple, dict) else None
+    return found or f"a {name} with something else in it"
 
 
-def _holds_wires(items: Iterable[Any]) -> bool:
+def _holds_wires(container: Any) -> bool:
+    items = container.values() if isinstance(container, dict) else container
     return any(type(item) is Wire or (isinstance(item, (list, tuple, dict, set)) and item) for item in items)
 
 

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _SHOWN = 10
 """How many failures a summary names, those counted once that say the same."""
+_OF_ITEMS = "run.outcomes(…) of the map tells what each of its items came to"
 
 
 class Run:
@@ -59,17 +60,18 @@ class Run:
             UnknownTask: it has no part in this run.
             RuntimeError: it has not ended yet.
         """
-        ticket = self._account.ticket_of(_node(node))
-        if not self._account.has_ended(ticket):
+        account = self._account
+        ticket = account.ticket_of(_node(node))
+        if account.has_result(ticket):
+            return account.value(ticket)
+        if not account.has_ended(ticket):
             raise RuntimeError(f"{node.name} has not ended yet: its result can be read when it has")
-        if not self._account.has_succeeded(ticket):
-            raise self._account.outcome(ticket).error or RuntimeError(f"{node.name} has no result")
-        try:
-            return self._account.value(ticket)
-        except KeyError:
-            raise ResultNotKept(
-                f"the result of {node.name} was not kept: flow.add(…) it, to be able to read it after the run"
-            ) from None
+        error = account.outcome(ticket).error or ResultNotKept(
+            f"the result of {node.name} was not kept: flow.add(…) it, to be able to read it after the run"
+        )
+        if isinstance(node, Mapped) and _OF_ITEMS not in getattr(error, "__notes__", ()):
+            error.add_note(_OF_ITEMS)
+        raise error
 
     @overload
     def outcome(self, node: Task[Coroutine[Any, Any, T]]) -> Outcome[T]: ...
@@ -296,8 +298,8 @@ class Run:
 
 
 def _node(node: Any) -> Any:
+    if isinstance(node, (Task, Mapped)):
+        return node
     if isinstance(node, Reference):
         raise ReferenceMisuse(f"{node!r} was given where its task belongs: pass the task itself")
-    if not isinstance(node, (Task, Mapped)):
-        raise UnknownTask(f"a run is asked for a task or a map, not for {type(node).__name__}")
-    return node
+    raise UnknownTask(f"a run is asked for a task or a map, not for {type(node).__name__}")

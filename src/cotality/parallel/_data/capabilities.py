@@ -22,7 +22,7 @@ class Capabilities:
         shares_objects: Tasks see the caller's own objects and its context variables.
         keeps_results: A result that only other tasks need is not opened, or not even fetched, by the caller.
         relays: When the caller hears what tasks log, warn of and print elsewhere: ``"at once"``, or ``"with results"``.
-            Then it is lost when the worker dies, and what a task has said in threads of its own stays in the worker.
+            Then it is lost when the worker dies.
 
     Example:
         >>> from cotality.parallel import ExecutorPool

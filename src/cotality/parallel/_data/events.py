@@ -28,7 +28,7 @@ EventName: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Event:
     """Something that happened in a run.
 
@@ -44,7 +44,8 @@ class Event:
         attempt: Which attempt of the task, from 1; 0 if it never started.
         backend: Where it runs: ``"threads"``, ``"processes"``, …
         worker: The thread or the process that ran it; None if it never started.
-        waited: Seconds that it was due and waited for a worker; None where that is not known.
+        waited: Seconds that it was due and waited for a worker, before its first attempt; None where that is not known,
+            and for later ones.
         duration: Seconds that the attempt took.
         error: Why it did not succeed.
         retry_in: Seconds until the next attempt, for ``task.retried``.
@@ -83,6 +84,16 @@ class Event:
     tasks: int | None = None
     state: str | None = None
     counts: Mapping[str, int] | None = None
+
+
+def event_of(facts: dict[str, Any]) -> Event:
+    """An event with these facts, by name; the others are as the class has them.
+
+    There may be one for each of a million tasks, and to set each attribute of what is frozen takes three times as long.
+    """
+    event = object.__new__(Event)
+    object.__setattr__(event, "__dict__", facts)
+    return event
 
 
 class Observer(Protocol):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.reference import OUTCOME, Reference, Wire, weave
-from cotality.parallel._data.task import Task, check_nodes, name_of
+from cotality.parallel._data.task import Absent, Task, check_nodes, name_of
 from cotality.parallel._data.task_errors import ReferenceMisuse
 
 R = TypeVar("R", covariant=True)
@@ -87,6 +87,9 @@ class Mapped(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+    if not TYPE_CHECKING:
+        output = outcome = Absent("a map has .outputs and .outcomes, lists of what its items gave")
 
 
 def _source(given: Any) -> tuple[Wire | Iterable[Any], list[Wire]]:

@@ -22,18 +22,16 @@ def wires_of(node: Node) -> list[Wire]:
 
 def is_wired(node: Node) -> bool:
     """Whether a node needs any other; asked of every node, so it must be quick for those that do not."""
-    return bool(node.predecessors) or type(node) is Mapped or node.wired is None or node.wired != ()  # type: ignore[union-attr]
+    return bool(node.predecessors or type(node) is Mapped or node.wired or node.wired is None)  # type: ignore[union-attr]
 
 
 def needs_of(node: Node) -> Sequence[Node]:
     """The nodes that a node waits for; one may be there more than once."""
-    if not is_wired(node):
-        return ()
     lent = node.lent if type(node) is Mapped else ()
     sources = node.sources() if type(node) is Task else None
     if sources is None:
         sources = [wire.task for wire in (*wires_of(node), *lent)]
-    return [*sources, *node.predecessors]
+    return [*sources, *node.predecessors] if node.predecessors else sources
 
 
 def are_in_order(nodes: Iterable[Node]) -> bool:
@@ -54,25 +52,24 @@ def in_order(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
     """
     ordered: dict[Node, None] = {}
     begun: set[Node] = set()
-    for root in roots:
-        pending = [root]
-        while pending:
-            node = pending[-1]
-            if node in ordered or node in known:
-                pending.pop()
-                continue
-            missing: list[Node] = []
-            if node not in begun and is_wired(node):
-                begun.add(node)
-                missing = [need for need in needs_of(node) if need not in ordered and need not in known]
-                circle = next((need for need in missing if need in begun), None)
-                if circle is not None:
-                    raise CycleError(_circle([other for other in pending if other in begun], circle))
-            if missing:
-                # What is pushed last is looked at first: so the first need comes first in the order.
-                pending.extend(reversed(missing))
-            else:
-                ordered[pending.pop()] = None
+    # What is last in it is looked at first: so the first root comes first in the order, and the first need of a node.
+    pending = [*roots][::-1]
+    while pending:
+        node = pending[-1]
+        if node in ordered or node in known:
+            pending.pop()
+            continue
+        missing: Sequence[Node] = ()
+        if is_wired(node) and node not in begun:
+            begun.add(node)
+            missing = [need for need in needs_of(node) if need not in ordered and need not in known]
+            if not begun.isdisjoint(missing):
+                circle = next(need for need in missing if need in begun)
+                raise CycleError(_circle([other for other in pending if other in begun], circle))
+        if missing:
+            pending.extend(reversed(missing))
+        else:
+            ordered[pending.pop()] = None
     return list(ordered)
 
 

@@ -28,7 +28,7 @@ class Outcome(Generic[R]):
         value: What it gave, if it succeeded and its result was kept; else None.
         error: Why it did not succeed; else None.
         attempts: How often it was tried; 0 if it never started.
-        waited: Seconds that it was due and waited for a worker, before its last attempt.
+        waited: Seconds that it was due and waited for a worker, before its first attempt.
         duration: Seconds that its last attempt took.
         worker: Where its last attempt ran: a thread's name, or a process with its id.
         first_cause: The name of the task whose failure made this one be skipped.

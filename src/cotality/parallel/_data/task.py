@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from cotality.parallel._data.outcome import Outcome
 from cotality.parallel._data.reference import OUTCOME, Place, Reference, Wire, Wired, alive, weave, wires_in
@@ -13,6 +13,7 @@ from cotality.parallel._data.task_options import DEFAULTS, Options
 # Covariant, so that a task of an ``async def`` is a ``Task[Coroutine[...]]``, which the reads below take apart,
 # whatever a checker takes its coroutines for (pyright: CoroutineType).
 R = TypeVar("R", covariant=True)
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -38,6 +39,22 @@ class _Outcome:
     def __get__(self, task: Any, owner: type) -> Any:
         """A reference to what the task comes to. Who takes it waits for the end and is never skipped."""
         return self if task is None else Reference(Wire(task, OUTCOME))
+
+
+class Absent:
+    """An attribute that is not there, whose error says what is. Type checkers know of themselves that it is not.
+
+    A ``__getattr__`` would make all other attributes slower.
+
+    Parameters:
+        hint: What is there.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(self._hint)
 
 
 @dataclass(eq=False, repr=False, slots=True, weakref_slot=True)
@@ -79,6 +96,8 @@ class Task(Generic[R]):
 
     output: ClassVar[_Output] = _Output()
     outcome: ClassVar[_Outcome] = _Outcome()
+    if not TYPE_CHECKING:
+        outputs = outcomes = Absent("a task has .output and .outcome")
 
     def __post_init__(self) -> None:
         if not callable(self.callback_function):
@@ -99,16 +118,15 @@ class Task(Generic[R]):
         if type(self.positional) is not tuple:
             raise TypeError(f"positional of {self.name} must be a tuple, not {type(self.positional).__name__}")
 
-    @classmethod
+    @staticmethod
     def bound(
-        cls,
-        function: Callable[..., R],
+        function: Callable[..., S],
         arguments: dict[str, Any],
         positional: tuple[Any, ...],
         options: Options,
-        checked: Callable[..., R] | None,
+        checked: Callable[..., S] | None,
         wired: Wired,
-    ) -> Task[R]:
+    ) -> Task[S]:
         """A task whose arguments are known to be right, and whose references are wires: what ``@task`` makes.
 
         It skips the checks, as this is done for each of a million tasks.
@@ -121,7 +139,7 @@ class Task(Generic[R]):
             checked: What is called instead when arguments come from other tasks.
             wired: Which arguments hold wires.
         """
-        task: Task[R] = object.__new__(cls)
+        task: Task[S] = object.__new__(Task)
         task.callback_function = function
         task.arguments = arguments
         task.positional = positional

@@ -9,9 +9,10 @@ from time import monotonic, time
 from typing import Any
 
 from cotality.parallel._data.around import put_around
-from cotality.parallel._data.events import Event, EventName, Identity, Note, Observer, Subject
+from cotality.parallel._data.events import Event, EventName, Identity, Note, Observer, Subject, event_of
 from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Ending, Planned
 from cotality.parallel._data.outcome import state_of_error
+from cotality.parallel._data.task import task_of
 
 
 class Chronicle:
@@ -81,23 +82,34 @@ class Chronicle:
     def _finished(self, endings: Sequence[Ending], told: set[int]) -> Iterator[Event]:
         (run, workflow), subject, offset, attempts = self._run, self._subject, self._offset, self._attempts
         wants_items = self._wants_items
+        known: dict[tuple[int, int], tuple[str, str]] = {}
+        """The name and the backend of tasks of one function and one set of options, of which there are few."""
         for (ticket, call), failure, _value, started, ended, worker in endings:
-            if failure is None and ticket not in told and (wants_items or not subject.is_item(ticket)):
-                ready = subject.ready_at(ticket)
-                yield Event(
-                    "task.finished",
-                    ended + offset,
-                    run,
-                    workflow,
-                    call.name,
-                    ticket,
-                    subject.is_item(ticket),
-                    subject.place_of(ticket),
-                    attempts.pop(ticket, 1) if attempts else 1,
-                    subject.backend_of(call),
-                    worker,
-                    None if ready is None else max(0.0, started - ready),
-                    ended - started,
+            if failure is not None or ticket in told:
+                continue
+            is_item = subject.is_item(ticket)
+            if wants_items or not is_item:
+                task = task_of(call)
+                kind = id(task.callback_function), id(task.options)
+                name, backend = known.get(kind) or known.setdefault(kind, (call.name, subject.backend_of(call)))
+                attempt = attempts.pop(ticket, 1) if attempts else 1
+                ready = subject.ready_at(ticket) if attempt == 1 else None
+                yield event_of(
+                    {
+                        "name": "task.finished",
+                        "at": ended + offset,
+                        "run": run,
+                        "workflow": workflow,
+                        "task": name,
+                        "index": ticket,
+                        "item": is_item,
+                        "place": subject.place_of(ticket),
+                        "attempt": attempt,
+                        "backend": backend,
+                        "worker": worker,
+                        "waited": None if ready is None else max(0.0, started - ready),
+                        "duration": ended - started,
+                    }
                 )
 
     def _decided(self, note: Note, ending: Ending | None, now: float) -> Iterator[Event]:
@@ -105,7 +117,8 @@ class Chronicle:
         at, worker, backend, waited, duration = now, None, None, None, None
         if ending is not None and ending[1] is not NOT_STARTED:
             (_ticket, call), _failure, _value, started, at, worker = ending
-            ready = self._subject.ready_at(note.ticket)
+            # When it was due again is not written down.
+            ready = self._subject.ready_at(note.ticket) if note.attempt == 1 else None
             backend, duration = self._subject.backend_of(call), at - started
             waited = None if ready is None else max(0.0, started - ready)
         event = Event(

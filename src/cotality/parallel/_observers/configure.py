@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from time import gmtime, strftime, time_ns
 from typing import Any, TextIO
 
 from cotality.parallel._observers.log import choose_levels
@@ -53,7 +54,7 @@ def configure_logging(
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Clock(),
     ]
     rendering: list[Any] = [_only_data, structlog.processors.JSONRenderer(_json())] if json else [_console(stream)]
     structlog.configure(
@@ -74,6 +75,24 @@ def configure_logging(
         )
     )
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
+
+
+class _Clock:
+    """Writes down when, in UTC as ISO 8601 has it: what is the same for a whole second is made once in it."""
+
+    def __init__(self) -> None:
+        self._second: tuple[int, str] = (0, "")
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        now = time_ns() // 1000
+        second, text = self._second
+        if now // 1_000_000 != second:
+            second = now // 1_000_000
+            text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            # At once, for several threads may log.
+            self._second = second, text
+        event["timestamp"] = f"{text}.{now % 1_000_000:06}Z"
+        return event
 
 
 def _json() -> Callable[..., str]:

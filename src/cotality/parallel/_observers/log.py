@@ -42,8 +42,9 @@ levels = dict(_LEVELS)
 item_levels = _LEVELS | _ITEM_LEVELS
 """The same for items of maps, lists and streams, of which there may be a million."""
 
-Sink = Callable[[int, str, str, Mapping[str, Any], BaseException | None], None]
-"""Takes one event: its level, its name, a sentence, what is known of it, and the error to be told in full."""
+Sink = Callable[[int, str, str, dict[str, Any], BaseException | None], None]
+"""Takes one event: its level, its name, a sentence, what is known of it, which the sink may add to, and the error to be
+told in full."""
 
 
 def choose_levels(chosen: Mapping[str, int | None]) -> None:
@@ -84,9 +85,10 @@ class LogObserver:
         self._on = {level: _is_on(level) for level in _METHODS}
 
     def notice(self, events: Sequence[Event], /) -> None:
+        is_on = self._on.get
         for event in events:
             level = (item_levels if event.item else levels)[event.name]
-            if level is not None and self.logs(level):
+            if level is not None and is_on(level, True):
                 self._sink(level, event.name, "", facts_of(event), event.error if event.name in _TRACED else None)
 
     def logs(self, level: int | None) -> bool:
@@ -165,9 +167,10 @@ def _logger() -> Any:
 
 
 def _to_structlog(
-    logger: Any, level: int, event: str, message: str, facts: Mapping[str, Any], error: BaseException | None
+    logger: Any, level: int, event: str, message: str, told: dict[str, Any], error: BaseException | None
 ) -> None:
-    told = {**facts, "message": message} if message else dict(facts)
+    if message:
+        told["message"] = message
     if error is not None:
         from cotality.parallel._observers.exceptions import as_data, as_text
 
@@ -177,7 +180,7 @@ def _to_structlog(
 
 
 def _to_logging(
-    logger: Any, level: int, event: str, message: str, facts: Mapping[str, Any], error: BaseException | None
+    logger: Any, level: int, event: str, message: str, facts: dict[str, Any], error: BaseException | None
 ) -> None:
     if not logger.isEnabledFor(level):
         return

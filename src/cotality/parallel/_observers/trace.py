@@ -22,9 +22,10 @@ def trace_of(name: str, rows: Iterable[Row], joints: Mapping[int, Sequence[int]]
         joints: What is no task and only joins some, with what it needed.
     """
     slices = slices_of(rows)
-    tracks: dict[tuple[str, int], int] = {}
-    for each in slices:
-        tracks.setdefault((each.worker, each.place), len(tracks) + _FIRST_THREAD)
+    # Workers as they came, and what overlaps on one of them side by side.
+    workers = {worker: number for number, worker in enumerate(dict.fromkeys(each.worker for each in slices))}
+    places = sorted({(each.worker, each.place) for each in slices}, key=lambda track: (workers[track[0]], track[1]))
+    tracks = {track: number for number, track in enumerate(places, start=_FIRST_THREAD)}
     events = [_meta("process_name", 0, name)]
     events += [_meta("thread_name", number, _track(*track)) for track, number in tracks.items()]
     events += [_slice(each, tracks[each.worker, each.place]) for each in slices]

@@ -88,8 +88,13 @@ class Calls:
         if dependents is None or len(dependents) != 1 or graph.waits(dependents[0]) != 1:
             return None
         child = dependents[0]
+        if child in self.ahead:
+            # It went along behind an attempt that failed, and is not back yet: twice on its way, it would run twice.
+            return None
         task = graph.nodes[child]
-        if not self._runs_on(task, lane) or task.options.limits or task.sources() is None:
+        if not self._runs_on(task, lane) or task.options.limits:
+            return None
+        if type(task.wired) is not tuple and task.sources() is None:
             return None
         # One that only comes after this one must not run if this one fails, and would miss no value that bars it.
         return child if graph.takes(child, ticket) else None

@@ -10,16 +10,26 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Any, Final
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, is_wired, wires_of
 from cotality.parallel._data.reference import OUTCOME, VALUE, Wire, fill
 from cotality.parallel._data.sealed import Sealed
-from cotality.parallel._data.task import Call, Task, is_gathering
+from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ResultNotKept, TaskCancelled, TaskSkipped
-from cotality.parallel._scheduling.records import CANCELLED, DROPPED, FAILED, PENDING, SKIPPED, SUCCEEDED, Gone, Records
+from cotality.parallel._scheduling.records import (
+    CANCELLED,
+    DROPPED,
+    FAILED,
+    NAMES,
+    PENDING,
+    SKIPPED,
+    SUCCEEDED,
+    Gone,
+    Records,
+)
 
 _ABSENT: Final = object()
 FOREVER = 1 << 40
@@ -69,14 +79,13 @@ class Graph:
         self.unfinished += count
         tickets = self.records.extend(count)
         self.tickets.update(zip(nodes, tickets, strict=True))
+        ready, waits = self.ready, self._waits
         for ticket, node in zip(tickets, nodes, strict=True):
-            if type(node) is Mapped:
-                self.followers[ticket] = []
             bars = self._connect(ticket, node) if is_wired(node) else None
             if bars is not None:
                 self._skip_from([ticket], *bars)
-            elif not self._waits[ticket]:
-                self.ready.append(ticket)
+            elif not waits[ticket]:
+                ready.append(ticket)
         return tickets
 
     def _connect(self, ticket: int, node: Node) -> tuple[str, Exception] | None:
@@ -106,6 +115,7 @@ class Graph:
             else:
                 bars = self._depend(source, ticket) or bars
         if type(node) is Mapped:
+            self.followers[ticket] = []
             self._lend(ticket, node, inputs)
         for predecessor in node.predecessors:
             source = tickets[predecessor]
@@ -195,19 +205,24 @@ class Graph:
             Exception: a part of a value that is asked for is not there.
         """
         task: Task[Any] = self.nodes[ticket]
-        wired = task.look()
+        wired = task.look() if task.wired is None else task.wired
         if not wired:
             return task
         arguments = dict(task.arguments)
         positional = list(task.positional)
-        inputs = self._inputs.get(ticket, ())
-        if type(wired) is tuple and len(wired) == len(inputs):
-            # Most are like that: each takes all that another one gives.
-            given = self._results_of(inputs, ahead_of, sealed=sealed)
-        else:
-            value_at = partial(self.look_up, ahead_of=ahead_of, sealed=sealed)
-            given = [fill(template, value_at) for _place, template in task.wiring()]
-        for place, value in zip(wired, given, strict=True):
+        values, inputs = self.values, self._inputs.get(ticket, ())
+        absent = _ABSENT if ahead_of is None else ahead_of
+        # Most take nothing but all that others give, each once: then it is enough to know their tickets, of which there
+        # are as many; to have that checked would take a fifth of the time.
+        known = type(wired) is tuple and len(wired) == len(inputs)
+        value: Any
+        for place, held in zip(wired, inputs) if known else task.wiring():  # noqa: B905
+            if type(held) is not int:
+                value = fill(held, partial(self.look_up, ahead_of=ahead_of, sealed=sealed))
+            else:
+                value = values.get(held, absent)
+                if value is _ABSENT or isinstance(value, Sealed):
+                    value = self._result_of(held, sealed=sealed)
             if type(place) is int:
                 positional[place] = value
             else:
@@ -223,29 +238,26 @@ class Graph:
         source = self.tickets[wire.task]
         if wire.kind == OUTCOME:
             return wire.follow(self.outcome_for(source))
-        (value,) = self._results_of((source,), ahead_of, sealed=sealed and not wire.path)
+        if ahead_of is not None and source not in self.values:
+            return ahead_of
+        value = self._result_of(source, sealed=sealed and not wire.path)
         return wire.follow(value) if wire.path else value
 
-    def _results_of(self, sources: Sequence[int], ahead_of: Any, *, sealed: bool) -> list[Any]:
-        """What these nodes have given; see :meth:`call_of`.
+    def _result_of(self, source: int, *, sealed: bool) -> Any:
+        """What a node has given, for a task that takes it.
 
         Raises:
-            Exception: a result was dropped.
+            Exception: it was dropped.
         """
-        results = []
-        for source in sources:
-            value = self.values.get(source, _ABSENT)
-            if isinstance(value, Sealed) and not (sealed and value.travels):
-                value = self.values[source] = value.open()
-            elif value is _ABSENT:
-                if ahead_of is None:
-                    raise ResultNotKept(
-                        f"the result of {self.nodes[source].name} was dropped before a task that a map made asked for "
-                        "it: add it to the workflow to keep it"
-                    )
-                value = ahead_of
-            results.append(value)
-        return results
+        value = self.values.get(source, _ABSENT)
+        if value is _ABSENT:
+            raise ResultNotKept(
+                f"the result of {self.nodes[source].name} was dropped before a task that a map made asked for it: "
+                "add it to the workflow to keep it"
+            )
+        if isinstance(value, Sealed) and not (sealed and value.travels):
+            value = self.values[source] = value.open()
+        return value
 
     def value_of(self, ticket: int) -> Any:
         """A node's result, opened if it was not; DROPPED if it is not there any more.
@@ -358,11 +370,15 @@ class Graph:
 
     def counts(self) -> dict[str, int]:
         """How many tasks ended in which state, as people say it; maps and what only puts results together left out."""
+        records = self.records
+        counted = [*map(is_counted, self.nodes)]
         counts: Counter[str] = Counter()
-        for ticket, node in enumerate(self.nodes):
-            if is_counted(node):
-                pending = self.records.state[ticket] == PENDING
-                counts["pending" if pending else self.records.state_of(ticket)] += 1
+        for state, number in Counter(compress(records.state, counted)).items():
+            if state == FAILED:
+                failed = [ticket for ticket, other in enumerate(records.state) if other == FAILED and counted[ticket]]
+                counts.update(map(records.state_of, failed))
+            else:
+                counts["pending" if state == PENDING else NAMES[state]] = number
         return dict(counts)
 
     def _tell_watchers(self, ticket: int) -> None:
@@ -387,4 +403,4 @@ class Graph:
 
 def is_counted(node: Any) -> bool:
     """Whether a node is a task of the user's: no map, and nothing that only puts results together."""
-    return node.is_task if type(node) is Gone else type(node) is Task and not is_gathering(node)
+    return node.is_task if type(node) is Gone else type(node) is Task and node.callback_function is not gathered

@@ -87,15 +87,15 @@ class GraphPlan:
         """Those that somebody else runs."""
         self._ask_at = 0.0
         graph.add(nodes)
-        for node in kept - streaming:
-            graph.uses[graph.tickets[node]] += FOREVER
+        for ticket in map(graph.tickets.__getitem__, kept - streaming):
+            graph.uses[ticket] += FOREVER
         for node in streaming:
             graph.uses[graph.tickets[node]] += type(node) is not Mapped
         # One of each kind: its lane, and a limit that contradicts another one is found here, before anything runs.
-        tasks = [node for node in nodes if type(node) is Task and node.callback_function is not gathered]
-        for task in {(id(task.options), id(task.callback_function)): task for task in tasks}.values():
-            self._lanes.of(task)
-            self._limits.declare(task.options.limits)
+        for task in _one_of_each_kind(nodes):
+            if task.callback_function is not gathered:
+                self._lanes.of(task)
+                self._limits.declare(task.options.limits)
         self._ranks = Ranks(graph, Durations() if durations is None else durations) if are_worthwhile(graph) else None
         if self._ranks is not None and self._ranks.known:
             self._lanes.rank(self._ranks)
@@ -146,20 +146,22 @@ class GraphPlan:
                 goes along. None: all.
         """
         self.advance(window, now)
-        if self.failure is not None:
-            return []
         lane = self.lanes[name]
+        if not lane or self.failure is not None:
+            return []
         due: list[Planned] = []
         fair = most if share is None else min(most, share(len(lane.due)))
         for limits, barred in lane.barred.items():
             while barred and len(due) < fair and self._limits.admit(ticket_of(barred[0]), limits, now):
                 self._begin(barred.popleft(), lane, due, most, now)
         queue, nodes, state = lane.due, self.graph.nodes, self.records.state
+        as_they_are = not (lane.chains or lane.keeps)
         while queue and len(due) < fair:
             entry = queue.popleft()
             if type(entry) is int and nodes[entry].options.plain and state[entry] == PENDING:
                 # Most tasks of a large workflow are like that: nothing to ask, or to write down.
-                planned = self._plan(entry, nodes[entry], lane)
+                task = nodes[entry]
+                planned = (entry, task) if as_they_are and task.wired == () else self._plan(entry, task, lane)
                 if planned is not None:
                     due.append(planned)
                     if lane.chains:
@@ -251,7 +253,6 @@ class GraphPlan:
         ready, nodes, records = self.graph.ready, self.graph.nodes, self.records
         lane_of, ahead = self._lanes.of, self._calls.ahead
         arrived = False
-        lane, options, function = None, None, None
         while ready:
             ticket = ready.popleft()
             if records.state[ticket] != PENDING or ticket in ahead:
@@ -265,10 +266,7 @@ class GraphPlan:
             elif node.options.asked and not self._declare(ticket, node):
                 continue
             elif self.memory is None or not self._is_known(ticket, self.memory, now):
-                if lane is None or node.options is not options or node.callback_function is not function:
-                    # Most are like the one before them.
-                    lane, options, function = lane_of(node), node.options, node.callback_function
-                lane.due.append(ticket)
+                lane_of(node).due.append(ticket)
                 arrived = True
         self.arrivals += arrived
 
@@ -462,3 +460,15 @@ class GraphPlan:
     def done(self) -> bool:
         """Whether nothing is left to do: every task has ended, or the run has failed."""
         return self.failure is not None or not self.graph.unfinished
+
+
+def _one_of_each_kind(nodes: Iterable[Node]) -> Iterable[Task[Any]]:
+    """Of the tasks with the same function and options, one."""
+    kinds: dict[tuple[int, int], Task[Any]] = {}
+    options: Any = None
+    function: Any = None
+    for node in nodes:
+        if type(node) is Task and (node.options is not options or node.callback_function is not function):
+            options, function = node.options, node.callback_function
+            kinds[id(options), id(function)] = node
+    return kinds.values()

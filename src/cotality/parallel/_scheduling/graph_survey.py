@@ -31,8 +31,9 @@ class GraphSurvey:
 
     @property
     def total(self) -> int | None:
-        names, self._seen = self.names(self._seen)
-        self._tasks += len(names)
+        nodes = self._plan.graph.nodes
+        self._tasks += sum(map(is_counted, nodes[self._seen :]))
+        self._seen = len(nodes)
         to_come = self.to_come()
         return None if to_come is None else self._tasks + sum(to_come.values())
 

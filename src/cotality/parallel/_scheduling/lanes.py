@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import Any, TypeAlias
@@ -38,20 +38,30 @@ class Lane:
         return bool(self.due) or any(self.barred.values())
 
     def rank(self, ranks: Ranks) -> None:
-        """From now on the one with the highest rank comes first."""
-        ranked = Ranked(ranks)
-        for entry in (self.due.popleft() for _ in range(len(self.due))):
-            ranked.append(entry)
-        self.due = ranked
+        """From now on, or once more, the one with the highest rank comes first."""
+        if isinstance(self.due, Ranked):
+            self.due.renew()
+        else:
+            self.due = Ranked(ranks, self.due)
 
 
 class Ranked:
     """What is due, the highest rank first; what comes back, even before that. Used as the queue that it replaces."""
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: Ranks, due: Iterable[Entry]) -> None:
         self._ranks = ranks
-        self._heap: list[tuple[float, int, Entry]] = []
         self._numbers = count()
+        self._heap: list[tuple[float, int, Entry]] = [(0.0, next(self._numbers), entry) for entry in due]
+        self.renew()
+
+    def renew(self) -> None:
+        """The ranks have changed."""
+        rank_of = self._ranks.of
+        self._heap = [
+            (first if first == -inf else -rank_of(ticket_of(entry)), number, entry)
+            for first, number, entry in self._heap
+        ]
+        heapify(self._heap)
 
     def append(self, entry: Entry) -> None:
         heappush(self._heap, (-self._ranks.of(ticket_of(entry)), next(self._numbers), entry))
@@ -81,13 +91,15 @@ class Lanes:
     def __init__(self, name_of: Callable[[Task[Any]], LaneName]) -> None:
         self._name_of = name_of
         self.by_name: dict[LaneName, Lane] = {}
+        self._last: tuple[Any, Any, Lane] = None, None, Lane()
 
     def of(self, task: Task[Any]) -> Lane:
         """Where a task runs."""
-        name = self._name_of(task)
-        lane = self.by_name.get(name)
-        if lane is None:
-            lane = self.by_name[name] = Lane()
+        options, function, lane = self._last
+        if task.options is not options or task.callback_function is not function:
+            # Most are like the one before them.
+            lane = self.by_name.setdefault(self._name_of(task), Lane())
+            self._last = task.options, task.callback_function, lane
         return lane
 
     def rank(self, ranks: Ranks) -> None:

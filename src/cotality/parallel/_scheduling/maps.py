@@ -277,8 +277,8 @@ def _use_up(mapped: Mapped[Any]) -> None:
 
 
 def _stand_in(expansion: Expansion) -> Task[Any]:
-    """What stands for an item that never became a task."""
-    return Task(_never, {}, options=Options(name=name_of(expansion.mapped.function)))
+    """What stands for an item that never became a task: called as the others are."""
+    return Task(_never, {}, options=Options(name=expansion.kind or name_of(expansion.mapped.function)))
 
 
 def is_stand_in(task: Task[Any]) -> bool:

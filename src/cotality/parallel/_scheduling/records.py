@@ -10,6 +10,8 @@ from cotality.parallel._data.row import EarlierAttempt
 from cotality.parallel._data.wording import summary_of
 
 PENDING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(5)
+NAMES: Final[dict[int, State]] = {SUCCEEDED: "succeeded", SKIPPED: "skipped", CANCELLED: "cancelled"}
+"""How people say it; what has failed may have done so in several ways."""
 NEVER: Final = -1.0
 NO_PLACE: Final = -1
 DROPPED: Final = object()
@@ -63,6 +65,7 @@ class Records:
         """What a task that has ended came to."""
         began, ready = self.began[ticket], self.ready[ticket]
         started = began != NEVER
+        first = self.earlier[ticket][0].start if ticket in self.earlier else began
         succeeded = self.state[ticket] == SUCCEEDED
         return Outcome(
             task=None if type(node) is Gone else node,
@@ -73,7 +76,7 @@ class Records:
             value=value if succeeded and value is not DROPPED else None,
             error=self.errors.get(ticket),
             attempts=self.attempts.get(ticket, 1) if started else 0,
-            waited=max(0.0, began - ready) if started and ready != NEVER else 0.0,
+            waited=max(0.0, first - ready) if started and ready != NEVER else 0.0,
             duration=max(0.0, self.ended[ticket] - began) if started else 0.0,
             worker=self.workers[ticket],
             first_cause=self.causes.get(ticket),
@@ -89,10 +92,4 @@ class Records:
     def state_of(self, ticket: int) -> State:
         """How a task has ended, as people say it."""
         state = self.state[ticket]
-        if state == SUCCEEDED:
-            return "succeeded"
-        if state == SKIPPED:
-            return "skipped"
-        if state == FAILED:
-            return state_of_error(self.errors[ticket])
-        return "cancelled"
+        return state_of_error(self.errors[ticket]) if state == FAILED else NAMES.get(state, "cancelled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from cotality.parallel._data.messages import Ending
 
@@ -10,8 +11,8 @@ BATCH_SECONDS = 0.02
 """The work one message should carry. A message costs 100 to 300 µs on both sides together: about 1 % of this."""
 WORTHWHILE_SECONDS = 0.001
 """The least work that is worth a message of its own, as long as no worker waits for it."""
-HEAP_SECONDS = 0.002
-"""For how long what lies ready for workers should last: longer than a turn of the loop takes."""
+LONG_SECONDS = 0.1
+"""A worker that has run a task as long as this may well wait for the next one until the loop has turned."""
 LARGEST_BATCH = 512
 SAMPLES = 16
 
@@ -33,6 +34,8 @@ class Sizing:
         self._fixed = window
         self._batch_seconds = batch_seconds
         self._mean = 0.0
+        self._turnover: float = workers
+        """How many end between two turns of the loop, at the most of late."""
         self.batch = 1
         self.window = window or 2 * workers
 
@@ -44,6 +47,7 @@ class Sizing:
             spent += ended - started
         seen = spent / len(sample)
         self._mean = (self._mean + seen) / 2 if self._mean else seen
+        self._turnover = max(len(endings), 0.9 * self._turnover)
         # One outlier must not make single messages of the next thousand tasks, nor one lucky handful a huge batch.
         fitting = int(self._batch_seconds / (self._mean + 1e-7))
         self.batch = max(1, self.batch // 2, min(fitting, 2 * self.batch + 6, LARGEST_BATCH))
@@ -54,7 +58,7 @@ class Sizing:
     def stock(self) -> int:
         """How many may be with workers that take from one heap. Beyond what they run only what they take up before they
         can be given more: what lies there has its turn before what is more urgent and comes later."""
-        ahead = int(self._workers * HEAP_SECONDS / (self._mean + 1e-7) + 0.99)
+        ahead = 0 if self._mean > LONG_SECONDS else ceil(2 * self._turnover)
         return min(self.window, self._workers + ahead)
 
     def share(self, due: int, idle: int) -> int:

@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -32,7 +33,8 @@ what is to be its result."""
 def inject(task: str | Callable[..., Any], fault: Fault, *, attempts: int | None = None) -> Iterator[None]:
     """Have a fault happen to the tasks of one name or function, in all runs that begin inside.
 
-    It happens where the task runs: in its thread, its process, or on the event loop.
+    It happens where the task runs: in its thread, its process, or on the event loop. That there was no such task is
+    told as a warning: its name may be misspelt.
 
     Parameters:
         task: The name of the tasks; or the function or the task factory that they are of.
@@ -51,14 +53,20 @@ def inject(task: str | Callable[..., Any], fault: Fault, *, attempts: int | None
         [6]
     """
 
+    made: list[_Saboteur] = []
+
     def watcher() -> _Saboteur:
-        return _Saboteur(task, fault, attempts)
+        made.append(_Saboteur(task, fault, attempts))
+        return made[-1]
 
     guests.append(watcher)
     try:
         yield
     finally:
         guests.remove(watcher)
+    if not any(each.met for each in made):
+        # From where the ``with`` statement is.
+        warnings.warn(f"nothing was injected: no task {getattr(task, '__name__', task)} has run", stacklevel=3)
 
 
 def crash(call: Callable[[], Any]) -> Any:
@@ -250,6 +258,8 @@ class _Saboteur:
         self._function = None if isinstance(task, str) else unwrap(task)
         self._fault = fault
         self._most = attempts
+        self.met = False
+        """Whether there was such a task."""
         self._failed: dict[int, int] = {}
         """How many attempts of a task have failed, for those that are tried again."""
 
@@ -267,6 +277,7 @@ class _Saboteur:
         return unwrap(task_of(call).callback_function) is not self._function
 
     def _spoilt(self, call: AnyCall) -> AnyCall:
+        self.met = True
         return with_function(call, _Faulty(self._fault, call.callback_function))
 
     def turn(self, endings: Sequence[Ending], notes: Sequence[Note], now: float) -> None:

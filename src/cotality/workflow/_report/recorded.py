@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import cotality.parallel as package
 from cotality.parallel import Outcome, __version__
 from cotality.parallel.building import Execution
 from cotality.parallel.foreseeing import usable_cpus
@@ -19,6 +20,7 @@ MOST_INDICES = 20
 MOST_LINES = 200
 """How many lines of a traceback are kept: the first and the last."""
 
+_STANDARD, _LIBRARY = os.path.dirname(os.__file__), os.path.dirname(package.__file__)
 _FRAME = re.compile(r'^\s*File "(.*)", line (\d+), in (.*)$', re.MULTILINE)
 
 
@@ -100,14 +102,17 @@ def _cause(outcomes: Sequence[Outcome[Any]], skipped: int) -> Cause:
 
 
 def _where(error: BaseException) -> str:
-    """The innermost frame that is known of an error, here or where the task ran."""
+    """The innermost frame that is known of an error, here or where the task ran; of the user's own if there is one."""
     data = error_data(error)
-    found = _FRAME.findall(data.get("worker_traceback", ""))
-    if found:
-        file, line, function = found[-1]
-    elif data.get("frames"):
-        frame = data["frames"][-1]
-        file, line, function = frame["file"], frame["line"], frame["function"]
-    else:
+    frames = _FRAME.findall(data.get("worker_traceback", "")) or [
+        (frame["file"], frame["line"], frame["function"]) for frame in data.get("frames", ())
+    ]
+    if not frames:
         return ""
+    file, line, function = next((frame for frame in reversed(frames) if not _is_installed(frame[0])), frames[-1])
     return f"{os.path.basename(file)}:{line} in {function}"
+
+
+def _is_installed(file: str) -> bool:
+    """Whether code is of Python, of a package, or of this library."""
+    return file.startswith(("<frozen ", _STANDARD, _LIBRARY)) or "site-packages" in file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 
 import structlog
@@ -70,37 +71,50 @@ class EntriesBeside:
     def __init__(self) -> None:
         self._theirs: dict[str, Any] = {}
         """How structlog is configured for others."""
-        self._processors: list[Any] = []
-        """And with which processors: the list may be held by loggers that are in use."""
-        self._configured = False
+        self._configured = self._stands = False
+        self._lists: list[tuple[list[Any], list[Any]]] = []
+        """The lists of processors, which loggers that are in use hold, and what is in them for others."""
 
     def want(self, listener: Listener) -> None:
         """Somebody listens."""
-        if listener.wanted.structlog is None or structlog.get_config()["wrapper_class"] == self._wrap:
+        if listener.wanted.structlog is None or (self._stands and structlog.get_config() == self._ours()):
             return
-        self._configured, self._theirs = structlog.is_configured(), structlog.get_config()
-        if not isinstance(self._theirs["processors"], list):
-            self._theirs["processors"] = list(self._theirs["processors"])
-        self._processors = self._theirs["processors"][:]
-        self._theirs["processors"][:] = [self._process]
-        structlog.configure(
-            processors=self._theirs["processors"],
-            wrapper_class=self._wrap,  # type: ignore[arg-type]
-            logger_factory=self._make,
-            cache_logger_on_first_use=False,
-        )
+        self._configured, self._theirs = self._found()
+        self._stands = True
+        processors = self._theirs["processors"] = _as_list(self._theirs["processors"])
+        if all(processors is not held for held, _own in self._lists):
+            own = processors[:]
+            self._lists.append((processors, own))
+            processors[:] = [partial(self._process, own)]
+        structlog.configure(**self._ours())
 
     def end(self) -> None:
         """Nobody does any more."""
-        if not self._processors:
+        if not self._stands:
             return
-        self._theirs["processors"][:] = self._processors
-        if structlog.get_config()["wrapper_class"] == self._wrap:
-            if self._configured:
-                structlog.configure(**self._theirs)
-            else:
-                structlog.reset_defaults()
-        self._processors = []
+        configured, theirs = self._found()
+        for processors, own in self._lists:
+            processors[:] = own
+        self._lists.clear()
+        self._stands = False
+        if configured:
+            structlog.configure(**theirs)
+        else:
+            structlog.reset_defaults()
+
+    def _ours(self) -> dict[str, Any]:
+        """How structlog is configured while this stands here."""
+        ours = {"wrapper_class": self._wrap, "logger_factory": self._make, "cache_logger_on_first_use": False}
+        return {**self._theirs, **ours}
+
+    def _found(self) -> tuple[bool, dict[str, Any]]:
+        """Whether and how others have configured it, perhaps since this stands here."""
+        now = structlog.get_config()
+        if not self._stands:
+            return structlog.is_configured(), now
+        ours = self._ours()
+        theirs = {key: self._theirs[key] if value == ours[key] else value for key, value in now.items()}
+        return self._configured or now != ours, theirs
 
     def _wrap(self, logger: Any, processors: Any, context: Any) -> Any:
         wanted = _wanted()
@@ -113,17 +127,10 @@ class EntriesBeside:
             return self._theirs["logger_factory"](*names)
         return structlog.stdlib.LoggerFactory()(*names) if wanted[3] else _Lent(self._theirs["logger_factory"], *names)
 
-    def _process(self, logger: Any, method: str, facts: Any) -> Any:
-        for processor in self._chain_now():
+    def _process(self, own: list[Any], logger: Any, method: str, facts: Any) -> Any:
+        for processor in _chain_of_task() or own:
             facts = processor(logger, method, facts)
         return facts
-
-    def _chain_now(self) -> list[Any]:
-        listener = ear.get()
-        if listener is None or listener.wanted.structlog is None:
-            return self._processors
-        listener.chain = listener.chain or _chain(listener.wanted, listener.tell)
-        return listener.chain
 
 
 class _Lent(_Named):
@@ -147,6 +154,19 @@ def _wanted() -> tuple[bytes, bool, bool, bool] | None:
     return None if listener is None else listener.wanted.structlog
 
 
+def _chain_of_task() -> list[Any] | None:
+    """What takes down what the code that runs now enters, if that is a task."""
+    listener = ear.get()
+    if listener is None or listener.wanted.structlog is None:
+        return None
+    listener.chain = listener.chain or _chain(listener.wanted, listener.tell)
+    return listener.chain
+
+
+def _as_list(processors: Any) -> list[Any]:
+    return processors if isinstance(processors, list) else list(processors)
+
+
 def _chain(wanted: Listening, tell: Callable[[Entry], object]) -> list[Any]:
     """The processors that take down what the caller wants to hear."""
     assert wanted.structlog is not None
@@ -163,6 +183,7 @@ def _chain(wanted: Listening, tell: Callable[[Entry], object]) -> list[Any]:
     return [*chain, structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info, take_down]
 
 
+@lru_cache(maxsize=16)
 def _loaded(wrapper: bytes) -> Any:
     try:
         return pickle.loads(wrapper) if wrapper else None

@@ -74,10 +74,15 @@ ear: Final[ContextVar[Listener | None]] = ContextVar("cotality_ear", default=Non
 """Who listens to the code that runs now; None outside of tasks that are sent to workers of others."""
 
 
-def listening() -> bytes:
-    """What this process wants to hear, as a message; equal messages mean the same."""
+def listening(*, prints: bool = True) -> bytes:
+    """What this process wants to hear, as a message; equal messages mean the same.
+
+    Parameters:
+        prints: Whether what is printed is part of it.
+    """
     levels, disable = _levels()
-    return marshal.dumps(tuple(Listening(levels, disable, encode_filters(), _structlog(), _printed())))
+    printed = _printed() if prints else ()
+    return marshal.dumps(tuple(Listening(levels, disable, encode_filters(), _structlog(), printed)))
 
 
 def _levels() -> tuple[dict[str, tuple[int, bool]], int]:

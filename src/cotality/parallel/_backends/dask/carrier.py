@@ -7,15 +7,17 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import count
 from time import monotonic
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 import distributed
 from distributed import KilledWorker
 from distributed.client import FutureCancelledError
 
-from cotality.parallel._backends.dask.guard import PREFIX
+from cotality.parallel._backends.dask.guard import PREFIX, TOPIC
 from cotality.parallel._backends.dask.remote import large_part, run_here, small_part
 from cotality.parallel._backends.futures.backend import Cargo
 from cotality.parallel._backends.futures.packing import Arrived, Packing, Stored
@@ -25,6 +27,11 @@ from cotality.parallel._data.task_errors import TransferError
 
 ASK_SECONDS = 1.0
 """How long after a batch was sent the scheduler is asked where it is, if no worker has told."""
+
+_under_way: WeakValueDictionary[str, Cargo] = WeakValueDictionary()
+"""The batches of all runs, by their names."""
+_listening: WeakSet[Any] = WeakSet()
+"""The clients that listen."""
 
 
 class DaskCarrier:
@@ -53,7 +60,7 @@ class DaskCarrier:
         self._cargos: dict[str, Cargo] = {}
         self._reports: dict[int, Any] = {}
         """The reports of batches of which only a part comes here, by their cargos."""
-        self._topic = ""
+        self._topic = _listen(client)
         self.packing = Packing(self._put, width)
         self._seceded = _secede()
 
@@ -63,15 +70,14 @@ class DaskCarrier:
 
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
         name = f"{PREFIX}{self._run}-{next(self._numbers)}"
-        topic = self._listen() if cargo.timed else ""
         placement = self._placed(cargo, spread=not inputs) if cargo.timed else self._placement
-        self._cargos[name] = cargo
-        submit = self._client.submit
-        future = submit(run_here, VERSION, message, topic, name, *inputs, key=name, pure=False, retries=0, **placement)
+        self._cargos[name] = _under_way[name] = cargo
+        submit = partial(self._client.submit, pure=False, retries=0)
+        future = submit(run_here, VERSION, message, self._topic, name, cargo.timed, *inputs, key=name, **placement)
         if not any(getattr(planned[1], "sealed", False) for planned in cargo.packed.sendable):
             return future
         self._reports[id(cargo)] = future
-        return submit(small_part, future, key=f"{name}-told", pure=False, retries=0, priority=1)
+        return submit(small_part, future, key=f"{name}-told", priority=1)
 
     def _placed(self, cargo: Cargo, *, spread: bool) -> Mapping[str, Any]:
         """Where a worker is free: Dask would let a batch wait behind one that is stuck though another one is idle.
@@ -89,20 +95,6 @@ class DaskCarrier:
             free = [cargo.worker]
         # If it has gone, any other one will do.
         return {**self._placement, "workers": free, "allow_other_workers": True}
-
-    def _listen(self) -> str:
-        """From now on workers tell when they begin."""
-        if not self._topic:
-            self._topic = f"cotality-{self._run}"
-            self._client.subscribe_topic(self._topic, self._has_begun)
-        return self._topic
-
-    def _has_begun(self, event: tuple[Any, dict[str, str]]) -> None:
-        told = event[1]
-        cargo = self._cargos.get(told["batch"])
-        if cargo is not None:
-            cargo.worker = told["worker"]
-            cargo.began = monotonic()
 
     def land(self, cargos: Sequence[Cargo]) -> list[Arrived | BaseException]:
         good = [cargo.future for cargo in cargos if cargo.future.status == "finished"]
@@ -177,10 +169,30 @@ class DaskCarrier:
 
     def close(self) -> None:
         self._cargos.clear()
-        if self._topic and self._client.status == "running":
-            self._client.unsubscribe_topic(self._topic)
         if self._seceded:
             distributed.rejoin()
+
+
+def _listen(client: Any) -> str:
+    """Where workers tell what happens to the batches of this client."""
+    topic = f"{TOPIC}{client.id}"
+    if client not in _listening:
+        _listening.add(client)
+        client.subscribe_topic(topic, _hear)
+    return topic
+
+
+def _hear(event: tuple[Any, dict[str, Any]]) -> None:
+    """From the client's thread: a batch has begun, or its tasks have said something."""
+    told = event[1]
+    cargo = _under_way.get(told["batch"])
+    if cargo is None:
+        return
+    if "worker" in told:
+        cargo.worker = told["worker"]
+        cargo.began = monotonic()
+    for place, message in told.get("said", ()):
+        cargo.hear(place, message)
 
 
 def _secede() -> bool:

@@ -1,4 +1,4 @@
-"""Sees in the scheduler that a task runs at most once per attempt."""
+"""Sees in the scheduler that a task runs at most once per attempt, and that what tasks say does not pile up."""
 
 # pyright: reportMissingImports=false
 
@@ -8,6 +8,8 @@ from typing import Any, Final
 
 PREFIX: Final = "cotality-batch-"
 """What the keys of our batches begin with."""
+TOPIC: Final = "cotality-said-"
+"""What the topics begin with at which workers tell what happens to them."""
 
 
 def guard() -> Any:
@@ -17,7 +19,7 @@ def guard() -> Any:
     """
     from distributed import SchedulerPlugin
 
-    prefix = PREFIX
+    prefix, topic = PREFIX, TOPIC
 
     class Guard(SchedulerPlugin):  # type: ignore[misc]
         name = "cotality-guard"
@@ -41,5 +43,10 @@ def guard() -> Any:
             elif finish == "memory":
                 # What is lost can not be made again.
                 state.run_spec = None
+
+        def log_event(self, name: str, _event: Any) -> None:
+            # Who listens has been sent it; nobody asks for it later.
+            if name.startswith(topic):
+                self._scheduler._broker.truncate(name)
 
     return Guard()

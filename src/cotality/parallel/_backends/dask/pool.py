@@ -42,7 +42,7 @@ class DaskPool:
         [32]
     """
 
-    capabilities: Capabilities = capable(keeps_results=True)
+    capabilities: Capabilities = capable(keeps_results=True, relays="at once")
 
     def __init__(
         self,
@@ -72,10 +72,11 @@ class DaskPool:
             ConnectionError: the scheduler does not answer.
         """
         check_count("max_workers", max_workers)
+        # First, for it says what to install.
+        client = self._client or _client_at_hand()
         from cotality.parallel._backends.dask.carrier import DaskCarrier
         from cotality.parallel._backends.dask.guard import guard
 
-        client = self._client or _client_at_hand()
         threads = self._threads(client)
         client.register_plugin(guard())
         hosts = {address.rpartition(":")[0] for address in threads}

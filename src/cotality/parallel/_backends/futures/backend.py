@@ -34,16 +34,18 @@ class Cargo:
 
     Parameters:
         packed: What was sent.
-        width: How many of its tasks are not reported yet.
         sent: When.
+        timed: Whether it has to be known when it begins.
+        hear: Takes what its tasks say before it is over.
     """
 
-    __slots__ = ("__weakref__", "began", "future", "packed", "reported", "sent", "timed", "worker")
+    __slots__ = ("__weakref__", "_hear", "began", "future", "packed", "reported", "sent", "timed", "worker")
 
-    def __init__(self, packed: Packed, sent: float, *, timed: bool) -> None:
+    def __init__(self, packed: Packed, sent: float, *, timed: bool, hear: Callable[[Planned, bytes], object]) -> None:
         self.packed = packed
         self.sent = sent
         self.timed = timed
+        self._hear = hear
         self.began: float | None = None
         """When its first task began; None: as far as is known it has not."""
         self.worker = ""
@@ -51,6 +53,13 @@ class Cargo:
         self.future: Any = None
         self.reported: set[int] = set()
         """The tickets of those that were interrupted."""
+
+    def hear(self, place: int, message: bytes) -> None:
+        """From any thread: one of its tasks has said something."""
+        planned = self.packed.sendable
+        # What comes when it is over nobody waits for.
+        if place < len(planned):
+            self._hear(planned[place], message)
 
     def empty(self) -> None:
         """It is over. Its future may live on, and with it what it calls back, which holds this."""
@@ -121,6 +130,8 @@ class FuturesBackend:
         self._singles: deque[Planned] = deque()
         """Those that are sent one by one and have no place yet."""
         self._landed: deque[Cargo] = deque()
+        self._said: deque[tuple[Planned, bytes]] = deque()
+        """What tasks have said that are under way."""
         self._endings: list[Ending] = []
         self._runaways: list[str] = []
         self._pace = carrier.short
@@ -170,7 +181,7 @@ class FuturesBackend:
             self._end(planned, NOT_STARTED, None, now, now, "")
         if not packed.sendable:
             return
-        cargo = Cargo(packed, now, timed=timed)
+        cargo = Cargo(packed, now, timed=timed, hear=self._hear)
         try:
             cargo.future = self._carrier.launch(cargo, *packing.write(packed))
         except Exception as error:
@@ -185,19 +196,25 @@ class FuturesBackend:
         self._landed.append(cargo)
         self._gate.open()
 
+    def _hear(self, planned: Planned, message: bytes) -> None:
+        """From any thread: a task has said something."""
+        self._said.append((planned, message))
+        self._gate.open()
+
     # Taking ----------------------------------------------------------------------------------------------------------
 
     def collect(self, timeout: float | None) -> list[Ending]:
         until = None if timeout is None else monotonic() + timeout
         while not self._endings:
+            self._repeat_what_was_said()
             if self._landed:
                 self._land()
                 # Room that has come free is a reason to return as well.
                 break
             self._gate.close()
-            if self._woken or self._landed:
-                if self._woken:
-                    break
+            if self._woken:
+                break
+            if self._landed or self._said:
                 continue
             patience = None if until is None else until - monotonic()
             if patience is not None and patience <= 0:
@@ -223,6 +240,8 @@ class FuturesBackend:
     def _land(self) -> None:
         cargos = [self._landed.popleft() for _ in range(len(self._landed))]
         cargos = [cargo for cargo in cargos if self._out.pop(id(cargo), None) is not None]
+        # It came before them.
+        self._repeat_what_was_said()
         for cargo, arrived in zip(cargos, self._carrier.land(cargos), strict=True):
             now = monotonic()
             self._carrier.packing.ended(cargo.packed)
@@ -242,9 +261,8 @@ class FuturesBackend:
 
     def _unload(self, cargo: Cargo, arrived: Arrived, now: float) -> None:
         planned = cargo.packed.sendable
-        if self._belonging is not None:
-            for place, message in arrived.said:
-                repeat(wire.loads(message), planned[place], self._belonging)
+        self._said.extend((planned[place], message) for place, message in arrived.said)
+        self._repeat_what_was_said()
         times = arrived.times
         if arrived.machine != MACHINE or not cargo.sent <= times[0] <= times[-1] <= now:
             # Another machine has another clock.
@@ -260,6 +278,12 @@ class FuturesBackend:
                 self._end(each, NOT_STARTED, None, now, now, arrived.worker)
         if arrived.results:
             self._pace = (self._pace + (times[-1] - times[0]) / len(arrived.results)) / 2
+
+    def _repeat_what_was_said(self) -> None:
+        while self._said:
+            planned, message = self._said.popleft()
+            if self._belonging is not None:
+                repeat(wire.loads(message), planned, self._belonging)
 
     def _end(
         self, planned: Planned, failure: BaseException | None, value: Any, began: float, ended: float, worker: str
@@ -303,6 +327,7 @@ class FuturesBackend:
             self._carrier.drop(cargo)
             cargo.empty()
         self._landed.clear()
+        self._said.clear()
         # Futures that are dropped may hold this for a while, and it must not hold the run.
         self._belonging = None
         self._carrier.packing.clear()

@@ -16,7 +16,7 @@ class Home(NamedTuple):
     Parameters:
         interpreter: Process and token.
         machine: Which clock and which files these are.
-        stdout, stderr: Which file that is; None: it is closed.
+        stdout, stderr: Which file that is; None: it is closed, or nobody has to know.
     """
 
     interpreter: tuple[int, bytes]

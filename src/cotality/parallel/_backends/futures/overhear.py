@@ -5,6 +5,8 @@ from __future__ import annotations
 import marshal
 import sys
 import threading
+from collections import deque
+from collections.abc import Callable
 from contextvars import Token
 from typing import Any, Final
 
@@ -23,9 +25,11 @@ class Hearing:
     Parameters:
         wanted: What the caller wants to hear; empty: nothing.
         caller: Where that is; what is said there is heard as it is.
+        early: Called from any thread when something was said, with this, by somebody who has a way to send it before
+            the batch has ended; None: nobody has.
     """
 
-    def __init__(self, wanted: bytes, caller: Home) -> None:
+    def __init__(self, wanted: bytes, caller: Home, early: Callable[[Hearing], object] | None) -> None:
         here = home()
         self._listener: Listener | None = None
         if wanted and caller.interpreter != here.interpreter:
@@ -33,7 +37,8 @@ class Hearing:
             self._listener = Listener(listening, _told(listening, caller, here), self._take_down)
         self._token: Token[Listener | None] | None = None
         self._place = 0
-        self.said: list[tuple[int, bytes]] = []
+        self._early = early
+        self._said: deque[tuple[int, bytes]] = deque()
         """By which task, and what."""
 
     def __enter__(self) -> None:
@@ -54,9 +59,20 @@ class Hearing:
             ear.reset(self._token)
             _post.leave()
 
-    def _take_down(self, said: Said) -> bool:
-        self.said.append((self._place, wire.dumps(said)))
-        return True
+    def _take_down(self, said: Said) -> None:
+        self._said.append((self._place, wire.dumps(said)))
+        if self._early is not None:
+            self._early(self)
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """What was said since somebody asked: by which task, and what."""
+        said = []
+        # Not by their number: somebody else may ask at the same time.
+        while True:
+            try:
+                said.append(self._said.popleft())
+            except IndexError:
+                return said
 
 
 def _told(wanted: Listening, caller: Home, here: Home) -> tuple[str, ...]:

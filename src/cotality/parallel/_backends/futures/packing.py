@@ -117,14 +117,16 @@ class Packing:
     Parameters:
         put: See ``Parcels``.
         width: Among how many workers a machine is divided there.
+        prints: Whether what is printed there is to be told, if it does not come out where the caller prints.
     """
 
-    def __init__(self, put: Callable[[Lent], Any], width: int) -> None:
+    def __init__(self, put: Callable[[Lent], Any], width: int, *, prints: bool = True) -> None:
         self._outbound = Outbound(Parcels(put))
         self._put = put
         self._functions: dict[int, Any] = {}
         """Where those are that are large."""
         self._width = width
+        self._prints = prints
         self._listening = b""
         """What the caller wants to hear, as it is when the first batch is packed."""
 
@@ -134,7 +136,8 @@ class Packing:
 
     def write(self, packed: Packed) -> tuple[bytes, list[Any]]:
         """The message for ``run_batch``, and its inputs."""
-        self._listening = self._listening or listening()
+        self._listening = self._listening or listening(prints=self._prints)
+        here = home() if self._prints else home()._replace(stdout=None, stderr=None)
         inputs: list[Any] = []
         known: dict[int, int] = {}
         places: dict[int, tuple[int, int | None]] = {}
@@ -154,7 +157,7 @@ class Packing:
                 inputs.append(self._put_function(number, function.message))
         names, columns = packed.columns
         content = (
-            tuple(home()),
+            tuple(here),
             self._listening,
             self._width,
             functions,

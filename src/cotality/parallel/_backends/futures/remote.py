@@ -114,7 +114,13 @@ load_once = lru_cache(maxsize=256)(load_function)
 """Functions that this process has been sent, by what was sent."""
 
 
-def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str | None = None) -> Report:
+def run_batch(
+    version: Sequence[Any],
+    message: bytes,
+    *inputs: Any,
+    worker: str | None = None,
+    early: Callable[[Hearing], object] | None = None,
+) -> Report:
     """Run a batch.
 
     Parameters:
@@ -122,6 +128,7 @@ def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str 
         message: The batch, as ``packing`` writes it.
         inputs: What of it is large: each a ``Lent``, or the report of a batch that has made it.
         worker: What is said of where it ran; None: the process.
+        early: See ``Hearing``.
 
     Raises:
         TransferError: this place has another version than the caller.
@@ -129,7 +136,7 @@ def run_batch(version: Sequence[Any], message: bytes, *inputs: Any, worker: str 
     if tuple(version) != VERSION:
         here, there = (f"cotality-workflow {v} on Python {major}.{minor}" for v, major, minor in (VERSION, version))
         raise TransferError(f"the worker has {here}, the caller {there}: install the same in both; no task was started")
-    return _Batch(marshal.loads(message), inputs).run(worker)
+    return _Batch(marshal.loads(message), inputs).run(worker, early)
 
 
 class _Batch:
@@ -145,10 +152,10 @@ class _Batch:
         self._keeps = False
         self._number, self._names, self._columns = number, names, columns
 
-    def run(self, worker: str | None) -> Report:
+    def run(self, worker: str | None, early: Callable[[Hearing], object] | None) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
         outcomes: list[bytes] = []
-        hearing = Hearing(self._wanted, self._caller)
+        hearing = Hearing(self._wanted, self._caller, early)
         times = [monotonic()]
         with hearing:
             try:
@@ -161,7 +168,7 @@ class _Batch:
                 hearing.turn_to(len(outcomes))
                 outcomes.append(self._outcome(call, row))
                 times.append(monotonic())
-        told = worker or _place(self._caller), outcomes, MACHINE, times, hearing.said
+        told = worker or _place(self._caller), outcomes, MACHINE, times, hearing.take()
         return marshal.dumps(told), self._results.lent
 
     def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...]) -> bytes:

@@ -153,10 +153,10 @@ class Channel:
             except BlockingIOError:
                 break
             except ConnectionError:
-                data = b""
+                data, adopted = b"", False
             else:
                 data = self._messages[-1][0]
-                self._adopt()
+                adopted = self._adopt()
             if not data:
                 frames = self._complete()
                 if not frames:
@@ -166,14 +166,19 @@ class Channel:
             self.more = len(self._files) >= _MOST_FDS
             if self.more or self._sock.gettimeout() != 0.0:
                 break
+            if len(data) < _MOST_BYTES[0] and not adopted:
+                # All that there was: only a message with descriptors ends before that. To ask again would tell the
+                # same, at the price of an exception.
+                break
         return self._complete()
 
-    def _adopt(self) -> None:
-        """Give the descriptors that have come an owner."""
+    def _adopt(self) -> bool:
+        """Give the descriptors that have come an owner; tells whether there were any."""
         if self._messages[-1][1]:
             self._files.extend(own_sent(map(self._messages.pop, (-1,))))
-        else:
-            self._messages.clear()
+            return True
+        self._messages.clear()
+        return False
 
     def receive_one(self) -> Frame:
         """The one frame that answers a question."""

@@ -92,10 +92,13 @@ class Outbound:
         items: list[Item] = []
         packed = Packed(sendable, (None, []), {}, [], [], [])
         before: Planned | None = None
+        function: Function | None = None
+        called: Any = None
         for planned in batch:
             task = planned[1]
             try:
-                function = self.function_of(task)
+                if function is None or task.callback_function is not called:
+                    function, called = self.function_of(task), task.callback_function
                 item, loans = self._pack(task, function.number)
             except TransferError as error:
                 # A traceback would hold this frame, which holds it: the loans in here would outlive their tasks.
@@ -194,9 +197,10 @@ class Outbound:
             else:
                 packed.append((key, self._pack_value(key, value, loans)))
         for place, value in enumerate(task.positional):
-            atom = _is_atom(value)
-            positional.append(value if atom else None)
-            if not atom:
+            if type(value) in _NUMBERS or _is_atom(value):
+                positional.append(value)
+            else:
+                positional.append(None)
                 packed.append((place, self._pack_value(place, value, loans)))
         if number == STATEFUL:
             packed.append((None, self._pack_value(None, task.callback_function, loans)))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -51,7 +52,7 @@ class RayCarrier:
         self._refs: dict[int, tuple[Any, Any]] = {}
         """What stands for the two parts of a report, by their cargos."""
         self._dropped: list[Any] = []
-        self.packing = Packing(ray.put, width)
+        self.packing = Packing(ray.put, width, prints=not _shows_prints())
 
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
         number = next(_numbers)
@@ -131,6 +132,11 @@ def _unfinished(refs: list[Any], seconds: float) -> list[Any]:
     """Those that have not ended so many seconds later."""
     unfinished: list[Any] = ray.wait(refs, num_returns=len(refs), timeout=seconds)[1] if refs else []
     return unfinished
+
+
+def _shows_prints() -> bool:
+    """Whether Ray itself shows in this process what its workers print, at once: ``log_to_driver`` has it do so."""
+    return any(thread.name == "ray_print_logs" for thread in threading.enumerate())
 
 
 def _rung() -> list[tuple[int, str, float]]:
