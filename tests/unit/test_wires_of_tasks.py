@@ -95,8 +95,8 @@ def test_wired_tasks_are_few_objects_for_the_garbage_collector() -> None:
     for _ in range(1000):
         nodes.append(total(nodes[-1].output, nodes[-2].output, nodes[-3].output))
     gc.collect()
-    # The task, and the tuple or dict of its arguments.
-    assert (len(gc.get_objects()) - before) / 1000 < 2.1
+    # The task, the tuple of its arguments, and an empty dict, which from Python 3.14 on counts as well.
+    assert (len(gc.get_objects()) - before) / 1000 < 3.1
 
 
 # The collector while a plan is made ----------------------------------------------------------------------------------
