@@ -38,7 +38,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def memory() -> Iterator[Path]:
     """A folder whose files are synced at once: thousands are."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix=NOT_OF_PROGRAMS) as folder:
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix=NOT_OF_PROGRAMS[0]) as folder:
         yield Path(folder) / "lives"
 
 
