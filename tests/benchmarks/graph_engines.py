@@ -96,6 +96,17 @@ class ParslProcesses(_Parsl):
         )
 
 
+def settle_prefect(folder: str) -> None:
+    """Have Prefect, which is not imported yet, keep its things in a folder, and itself quiet."""
+    os.environ |= {
+        "PREFECT_HOME": folder,
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
+        "DO_NOT_TRACK": "1",
+    }
+
+
 class Prefect(GraphPeer):
     label = "Prefect, threads"
     library = "prefect"
@@ -104,13 +115,7 @@ class Prefect(GraphPeer):
     def __init__(self, workers: int, function: Node = work.node) -> None:
         super().__init__(workers, function)
         self._folder = tempfile.TemporaryDirectory()
-        os.environ |= {
-            "PREFECT_HOME": self._folder.name,
-            "PREFECT_LOGGING_LEVEL": "CRITICAL",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
-            "DO_NOT_TRACK": "1",
-        }
+        settle_prefect(self._folder.name)
 
     def run(self, plan: Graph) -> list[int]:
         from prefect import flow, task

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.benchmarks import gauges, work
 from tests.benchmarks.case import Case, Figure, Figures, Scale
+from tests.benchmarks.graph_engines import settle_prefect
 from tests.benchmarks.peers import Peer
 
 
@@ -19,6 +20,9 @@ class Remembering(Peer):
 
     Calling it a second time with the same values is to make nothing again.
     """
+
+    calls: ClassVar[tuple[int, int]] = (5_000, 1_000)
+    """How many calls the full and the quick run have."""
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers)
@@ -42,6 +46,7 @@ class CotalityJournal(Remembering):
     library = "cotality"
     statement = "from cotality.core.utils.process import Task, execute_tasks_in_parallel"
     ours = True
+    calls = (100_000, 100_000)
 
     def call(self, values: Sequence[int]) -> list[int]:
         from cotality.core.utils.process import Task, execute_tasks_in_parallel
@@ -96,10 +101,40 @@ class Redun(Remembering):
         return get_type_registry().get_hash(data)
 
 
+class PrefectResults(Remembering):
+    label = "Prefect, persisted results"
+    library = "prefect"
+    statement = "from prefect import flow, task"
+    calls = (500, 200)
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        settle_prefect(str(self.folder))
+        from prefect import flow, task
+        from prefect.cache_policies import INPUTS
+
+        kept = task(persist_result=True, cache_policy=INPUTS)(work.noop)
+
+        @flow
+        def benchmark(values: list[int]) -> list[int]:
+            return [kept(value) for value in values]
+
+        self._flow = benchmark
+
+    def call(self, values: Sequence[int]) -> list[int]:
+        found: list[int] = self._flow(list(values))
+        return found
+
+    def hash(self, data: Any) -> Any:
+        from prefect.utilities.hashing import hash_objects
+
+        return hash_objects(data)
+
+
 def remember(peer_type: type[Remembering], scale: Scale) -> Figures:
     """Calls that do nothing, of which each result is kept; and then the same calls again."""
     figures: Figures = {}
-    most = 100_000 if peer_type.ours else 1_000 if scale.quick else 5_000
+    most = peer_type.calls[scale.quick]
     with closing(peer_type(1)) as peer:
         peer.call(range(10))
         values = range(100, 100 + most)
@@ -122,7 +157,7 @@ def fingerprint(peer_type: type[Remembering], scale: Scale) -> Figures:
         return {"rate": size / gauges.seconds(lambda: peer.hash(data)) / 1e9}
 
 
-_PEERS = (CotalityJournal, JoblibMemory, Redun)
+_PEERS = (CotalityJournal, JoblibMemory, Redun, PrefectResults)
 JOURNAL_CASES: tuple[Case, ...] = (
     Case(
         "journal",

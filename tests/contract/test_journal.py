@@ -128,6 +128,18 @@ def test_outcomes_that_are_taken(log: Path, journal: Path) -> None:
     assert flow.run(journal=journal)[verdict] == "succeeded succeeded"
 
 
+def test_an_outcome_is_not_taken_for_the_result(log: Path, journal: Path) -> None:
+    for wanted, expected in (("output", "int"), ("outcome", "Outcome")):
+        flow = Workflow()
+        kind = flow.add(kind_of(getattr(fail_without(log, log.parent, 1), wanted)))
+        assert flow.run(journal=journal)[kind] == expected
+
+
+@task
+def kind_of(value: object) -> str:
+    return type(value).__name__
+
+
 def test_a_task_that_opts_out_runs_and_what_takes_it_goes_by_what_it_gives(
     backend: Any, log: Path, journal: Path, tmp_path: Path
 ) -> None:
@@ -448,6 +460,77 @@ def test_a_cache_and_a_journal_together(log: Path, journal: Path, tmp_path: Path
         cache.invalidate()
 
 
+@pytest.mark.parametrize("kind", ["list", "unordered", "stream"])
+def test_lists_and_streams_have_caches_and_share_them_with_workflows(
+    backend: Any, kind: str, log: Path, tmp_path: Path
+) -> None:
+    cached = fetch.options(cache=Cache(tmp_path / "cache.db"))
+
+    def lengths(numbers: list[int]) -> list[int]:
+        tasks = [cached(log, number) for number in numbers]
+        if kind == "list":
+            return [len(found) for found in execute_tasks_in_parallel(tasks, backend=backend)]
+        if kind == "unordered":
+            return sorted(len(found) for found in execute_tasks_in_parallel_unordered(tasks, backend=backend))
+        return [len(found) for _, found in execute_tasks_in_parallel_streaming(iter(tasks), backend=backend)]
+
+    flow = Workflow(backend=backend)
+    flow.map(lambda number: cached(log, number), [1, 2])
+    flow.run()
+    assert starts(log) == ["fetch 1", "fetch 2"]
+    # Those that are alike are made once.
+    assert lengths([1, 2, 3, 3, 3, 4]) == [1, 2, 3, 3, 3, 4]
+    assert starts(log) == ["fetch 3", "fetch 4"]
+    assert lengths([1, 2, 3, 4]) == [1, 2, 3, 4]
+    assert starts(log) == []
+
+
+def test_a_cached_task_of_a_list_that_fails_is_tried_by_the_next_one_that_is_alike(log: Path, tmp_path: Path) -> None:
+    flag = log.with_name("flag")
+    cached = fail_without.options(cache=Cache(tmp_path / "cache.db"))
+    tasks = [cached(log, flag, 7) for _ in range(3)]
+    errors_of = execute_tasks_in_parallel(tasks, 2, return_exceptions=True)
+    assert [type(error) for error in errors_of] == [ValueError] * 3
+    assert starts(log) == ["fail_without 7"] * 3
+    errors_of = execute_tasks_in_parallel(tasks[:1], retries=2, return_exceptions=True)
+    assert [type(error) for error in errors_of] == [ValueError]
+    assert starts(log) == ["fail_without 7"] * 3
+    with pytest.raises(ValueError, match="not yet"):
+        execute_tasks_in_parallel(tasks, 2)
+    flag.touch()
+    starts(log)
+    assert execute_tasks_in_parallel(tasks, 2) == [7, 7, 7]
+    assert starts(log) == ["fail_without 7"]
+
+
+def test_a_list_with_a_journal_and_a_cache(log: Path, journal: Path, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    tasks = [fetch.options(cache=cache)(log, 3), fetch(log, 4)]
+    for expected in (["fetch 3", "fetch 4"], []):
+        assert [len(found) for found in execute_tasks_in_parallel(tasks, journal=journal)] == [3, 4]
+        assert starts(log) == expected
+        cache.invalidate()
+
+
+def test_a_cached_result_of_a_list_that_can_not_be_opened_any_more_is_that_tasks_error(tmp_path: Path) -> None:
+    tasks = [task(cache=Cache(tmp_path / "cache.db"))(leave)()]
+    assert isinstance(execute_tasks_in_parallel(tasks)[0], Leaving)
+    (error,) = execute_tasks_in_parallel(tasks, return_exceptions=True)
+    assert isinstance(error, errors.JournalError)
+    assert "the result of leave can not be opened any more: SystemExit was raised" in str(error)
+
+
+class Leaving:
+    """Exits when it is opened again."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return sys.exit, (7,)
+
+
+def leave() -> Leaving:
+    return Leaving()
+
+
 def test_a_cache_that_can_not_be_written_ends_no_run(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -658,6 +741,24 @@ def test_a_damaged_piece_is_not_used_and_a_lock_refuses(log: Path) -> None:
     shelf.pieces = {**whole, "lock": b"elsewhere 7"}
     with pytest.raises(errors.JournalError, match="the process 7 on elsewhere runs with it"):
         execute_tasks_in_parallel(doubles(log, 4), journal=Journal(shelf))
+
+
+@pytest.mark.parametrize("written", ["elsewhere 7 99", "elsewhere 7", ""])
+def test_the_lock_of_a_run_that_died_on_another_machine_is_removed_as_the_error_says(
+    log: Path, tmp_path: Path, written: str
+) -> None:
+    pytest.importorskip("fsspec")
+    address = f"file://{tmp_path}/pieces"
+    execute_tasks_in_parallel(doubles(log, 4), journal=address)
+    assert len(starts(log)) == 4
+    (tmp_path / "pieces" / "lock").write_text(written)
+    with pytest.raises(errors.JournalError, match=r"if it is gone remove .*, and run again: .* is kept") as refused:
+        execute_tasks_in_parallel(doubles(log, 4), journal=address)
+    assert ("the process 7 on elsewhere" in str(refused.value)) == bool(written)
+    lock = str(refused.value).partition("remove file://")[2].partition(",")[0]
+    os.unlink(lock)
+    assert execute_tasks_in_parallel(doubles(log, 4), journal=address) == [0, 2, 4, 6]
+    assert starts(log) == []
 
 
 def test_a_place_that_can_not_be_read_is_let_go_of_and_strange_names_are_left_alone(log: Path) -> None:

@@ -128,11 +128,19 @@ def kill_after(pid: int, starts: Path, lines: int) -> None:
 # Killed again and again ----------------------------------------------------------------------------------------------
 
 
-def die_again_and_again(folder: Path, library: ctypes.CDLL, backend: str, tasks: int) -> None:
+def die_again_and_again(folder: Path, library: ctypes.CDLL, backend: str, tasks: int, kills: int) -> None:
+    """Journals of runs that are killed until they come to their end, until there were so many kills."""
+    chance = random.Random(7)
+    killed = 0
+    while killed < kills:
+        killed += die_until_the_end(folder, library, backend, tasks, chance)
+    print(f"{backend} kills:{killed}")
+
+
+def die_until_the_end(folder: Path, library: ctypes.CDLL, backend: str, tasks: int, chance: random.Random) -> int:
     """One journal, and a run that is killed until it comes to its end: nothing that was told finished starts again."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "j").mkdir(parents=True)
-    chance = random.Random(7)
     starts, told = folder / "starts", folder / "told"
     kills = 0
     while True:
@@ -158,10 +166,9 @@ def die_again_and_again(folder: Path, library: ctypes.CDLL, backend: str, tasks:
         again = finished & set(noted(starts)[before:])
         assert not again, f"ran again: {sorted(again)}"
         if code == 0:
-            break
+            return kills
         assert code == -signal.SIGKILL, f"exit code {code}"
         kills += 1
-    print(f"{backend} kills:{kills}")
 
 
 def main() -> None:
@@ -173,7 +180,7 @@ def main() -> None:
     if sys.argv[2] == "fail":
         fail_everywhere(folder, library)
     else:
-        die_again_and_again(folder, library, sys.argv[2], int(sys.argv[3]))
+        die_again_and_again(folder, library, sys.argv[2], *map(int, sys.argv[3:5]))
 
 
 if __name__ == "__main__":

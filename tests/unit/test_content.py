@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from cotality.parallel import Task
 from cotality.parallel._journal.content import Content
-from cotality.parallel._journal.keys import Keys, key_of
+from cotality.parallel._journal.keys import Keys
 from cotality.parallel.errors import NoStableContent
 
 
@@ -245,7 +245,7 @@ def made(body: str, **space: Any) -> Callable[..., Any]:
 def key(function: Callable[..., Any], /, *positional: Any, **arguments: Any) -> bytes:
     keys = Keys(Content())
     task = Task(function, arguments, positional=positional)
-    return key_of(keys.kind_of(task).function, keys.arguments_of(task, (positional, arguments)))
+    return keys.kind_of(task).key_of(keys.arguments_of(task, positional, arguments))
 
 
 def test_a_function_is_its_name_its_code_its_defaults_and_what_it_has_closed_over() -> None:

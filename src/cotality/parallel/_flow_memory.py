@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
+from cotality.parallel._caches import CACHE
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.memory import ELSEWHERE
 from cotality.parallel._data.messages import Ending
 from cotality.parallel._data.reference import OUTCOME, Wire
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task import Task, is_gathering, task_of
-from cotality.parallel._data.task_errors import JournalError, NoStableContent
+from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._data.wording import summary_of
 from cotality.parallel._journal.content import digest
-from cotality.parallel._journal.keys import Arguments, Kind, call_of, key_of
+from cotality.parallel._journal.keys import Kind, Known, in_order
 from cotality.parallel._journal.values import CALL, STAMP, Found, Stored
-from cotality.parallel._memory import JOURNAL, Known, Remembering, arguments_of
+from cotality.parallel._memory import JOURNAL, Remembering
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.calls import NO_VALUES
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.records import PENDING, SUCCEEDED
-
-CACHE = "cache"
-"""Stands for the worker of a task whose result a cache had."""
 
 
 class _Unfindable(Exception):
@@ -51,10 +49,6 @@ class FlowMemory(Remembering):
         self._as_calls = False
         """Whether wires stand for the calls they come from, and not for results."""
         self._unfindable: set[str] = set()
-        self._caches: dict[int, Any] = {}
-        """The caches that tasks name, by their ids, as this run uses them."""
-        self._claimed: dict[int, tuple[Any, Known]] = {}
-        """What this run makes for a cache, by ticket."""
         self._errors = 0
         """How many tasks had not succeeded when claims were last let go of."""
 
@@ -68,24 +62,34 @@ class FlowMemory(Remembering):
         """
         task: Task[Any] = self._graph.nodes[ticket]
         options = task.options
-        if self._journal is None and options.cache is None:
+        if options.cache is None and (self._journal is None or not options.journal):
             return None
-        if not options.journal and options.cache is None:
-            return None
-        kind = self._keys.kind_of(task)
+        keys = self._keys
+        kind = keys.kind_of(task)
         try:
-            arguments = self._arguments_of(ticket, task)
+            if task.wired:
+                own = self._own_of(ticket, task)
+                content = kind.key_of(own + self._taken_of(task))
+            else:
+                own = keys.arguments_of(task, task.positional, task.arguments)
+                content = kind.key_of(own)
         except _Unfindable as error:
             self._tell_unfindable(task, error)
             return None
-        content = key_of(kind.function, arguments)
         # One that another run makes is asked for more than once.
-        found = None if ticket in self._known else self._find(ticket, task, kind, arguments, content)
+        found = None if ticket in self._known else self._find(ticket, task, kind, own, content)
         if found is not None and self._journal is not None:
             return self._found(ticket, task, kind, found, self._journal.store, JOURNAL)
         if options.cache is None:
             return None
-        return self._ask_cache(ticket, task, Known(content, self._call(ticket, task, kind, arguments), kind))
+        return self._ask_cache(ticket, task, (content, self._call(ticket, task, kind, own), kind))
+
+    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
+        held = self._caches.ask(ticket, task, known)
+        if held is None or held is ELSEWHERE:
+            return held
+        key, _, kind = known
+        return self._found(ticket, task, kind, (key, held.facts), held, CACHE)
 
     def _found(self, ticket: int, task: Task[Any], kind: Kind, found: Found, keeper: Any, where: str) -> Stored:
         self._facts[ticket] = found[1]
@@ -98,25 +102,37 @@ class FlowMemory(Remembering):
             self._news.append(((ticket, task), None, stored, now, now, where))
         return stored
 
-    def _call(self, ticket: int, task: Task[Any], kind: Kind, arguments: bytes) -> bytes:
+    def _call(self, ticket: int, task: Task[Any], kind: Kind, own: bytes) -> bytes:
         call = self._calls.get(ticket)
         if call is None:
-            if task.wired and task.options.key is None:
-                self._as_calls = True
-                try:
-                    arguments = self._arguments_of(ticket, task)
-                finally:
-                    self._as_calls = False
-            call = self._calls[ticket] = call_of(kind.function, arguments)
+            self._as_calls = True
+            try:
+                call = self._calls[ticket] = kind.call_of(own + self._taken_of(task))
+            finally:
+                self._as_calls = False
         return call
 
-    def _arguments_of(self, ticket: int, task: Task[Any]) -> bytes:
-        if not task.wired:
-            return arguments_of(self._keys, task)
+    def _own_of(self, ticket: int, task: Task[Any]) -> bytes:
+        """What stands for the arguments of a task that takes something from others, but for that; or for what its
+        ``key=`` makes of all of them."""
         if task.options.key is not None:
             call = self._graph.call_of(ticket)
-            return arguments_of(self._keys, task, (call.positional, call.arguments))
-        return self._keys.arguments_of(task, _templates_of(task))
+            return self._keys.arguments_of(task, call.positional, call.arguments)
+        return self._keys.own_of(task)
+
+    def _taken_of(self, task: Task[Any]) -> bytes:
+        """What stands for the rest."""
+        if not task.wired or task.options.key is not None:
+            return b""
+        sources = task.sources()
+        if sources is not None and len(sources) == 1:
+            # Most are like that.
+            return b"@" + self._of_value(self._graph.tickets[sources[0]])
+        return self._tokens_of(task)
+
+    def _tokens_of(self, task: Task[Any]) -> bytes:
+        templates = dict(task.wiring())
+        return b"".join([self._keys.token(task, place, templates[place]) for place in in_order(templates)])
 
     def _tell_unfindable(self, task: Task[Any], error: _Unfindable) -> None:
         if task.name not in self._unfindable:
@@ -136,9 +152,9 @@ class FlowMemory(Remembering):
 
     def _token_of_wire(self, wire: Wire) -> bytes:
         ticket = self._graph.tickets[wire.task]
-        found = self._of_outcome(ticket) if wire.kind == OUTCOME else self._of_value(ticket)
         # A stamp or a call is as long as any other.
-        return b"@" + wire.kind[:1].encode() + found + (self._content.token(wire.path) if wire.path else b"")
+        found = b"@" + self._of_value(ticket) if wire.kind != OUTCOME else b"?" + self._of_outcome(ticket)
+        return found + self._content.token(wire.path) if wire.path else found
 
     def _of_value(self, ticket: int) -> bytes:
         facts = self._facts.get(ticket)
@@ -156,7 +172,7 @@ class FlowMemory(Remembering):
             return found if self._as_calls else self._stamps.setdefault(ticket, found)
         node = self._graph.nodes[ticket]
         if is_gathering(node):
-            return digest(*map(self._content.token, _templates_of(node)[0]))
+            return digest(self._keys.own_of(node), self._tokens_of(node))
         if self._as_calls:
             return digest(node.name.encode())
         try:
@@ -178,11 +194,12 @@ class FlowMemory(Remembering):
     # When it has run -------------------------------------------------------------------------------------------------
 
     def record(self, endings: Sequence[Ending], now: float) -> None:
-        errors = len(self._graph.records.errors)
-        if self._claimed and errors != self._errors:
+        claimed, errors = self._caches.claimed, len(self._graph.records.errors)
+        if claimed and errors != self._errors:
             # Also one without an ending, as its inputs could not be put together.
             self._errors = errors
-            self._let_go_of_failed()
+            state = self._graph.records.state
+            self._caches.let_go([ticket for ticket in claimed if state[ticket] not in (PENDING, SUCCEEDED)])
         for (ticket, call), failure, value, _started, _ended, _worker in endings:
             if failure is None and type(value) not in NO_VALUES:
                 self._remember(ticket, task_of(call), value)
@@ -200,11 +217,12 @@ class FlowMemory(Remembering):
         ):
             # It was sent along behind the one whose result it takes, which is known only now.
             try:
-                kind, arguments = self._keys.kind_of(task), self._arguments_of(ticket, task)
-                self._find(ticket, task, kind, arguments, key_of(kind.function, arguments))
+                kind, own = self._keys.kind_of(task), self._own_of(ticket, task)
+                self._find(ticket, task, kind, own, kind.key_of(own + self._taken_of(task)))
             except Exception as error:
                 warn("journal.not_kept", f"it will run again: {summary_of(error)}", task=task.name)
-        if ticket not in self._known and ticket not in self._claimed:
+        claimed = ticket in self._caches.claimed
+        if ticket not in self._known and not claimed:
             return
         if isinstance(value, Sealed):
             try:
@@ -213,73 +231,18 @@ class FlowMemory(Remembering):
                 raise
             except BaseException:
                 # Whoever needs it is told.
-                if ticket in self._claimed:
-                    self._let_go(ticket)
+                if claimed:
+                    self._caches.let_go([ticket])
                 return
-        facts = self._keep(ticket, task, value)
-        if ticket in self._claimed:
-            kept = self._keep_in_cache(*self._claimed.pop(ticket), value)
+        facts = self._keep(ticket, value)
+        if claimed:
+            kept = self._caches.keep(ticket, value)
             # The next run with this journal will find the result there first.
             facts = kept if facts is None else facts
         if facts is not None:
             self._facts[ticket] = facts
 
-    # Caches ----------------------------------------------------------------------------------------------------------
-
-    def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> Any:
-        given: Any = task.options.cache
-        cache = self._caches.get(id(given))
-        if cache is None:
-            cache = self._caches[id(given)] = given.open()
-        expires = given.expires if task.options.expires is None else task.options.expires
-        try:
-            found = cache.find(known.key, expires)
-        except JournalError as error:
-            # That is no reason to fail: it is made here.
-            warn("journal.not_kept", f"the cache can not be used, so it runs: {error}", task=known.kind.name)
-            found = None
-        if found is None:
-            self._claimed[ticket] = (cache, known)
-            return None
-        if found is ELSEWHERE:
-            return found
-        return self._found(ticket, task, known.kind, (known.key, found.facts), found, CACHE)
-
-    def _keep_in_cache(self, cache: Any, known: Known, value: Any) -> bytes | None:
-        try:
-            facts: bytes | None = cache.keep(known.key, known.call, known.kind.function, value)
-        except JournalError as error:
-            # There is the result; that others have to make it again is no reason to lose it.
-            warn("journal.not_kept", f"the cache can not be written: {error}", task=known.kind.name)
-            return None
-        return facts
-
-    def _let_go_of_failed(self) -> None:
-        """Others may try what this run could not make."""
-        state = self._graph.records.state
-        for ticket in [ticket for ticket in self._claimed if state[ticket] not in (PENDING, SUCCEEDED)]:
-            self._let_go(ticket)
-
-    def _let_go(self, ticket: int) -> None:
-        cache, known = self._claimed.pop(ticket)
-        cache.let_go(known.key)
-
     def close(self) -> None:
         # It leads back here, and from here to all results: they would stay until the garbage is collected.
         self._content.of_wire = None
-        caches, self._caches = list(self._caches.values()), {}
-        self._claimed.clear()
-        for cache in caches:
-            cache.close()
         super().close()
-
-
-def _templates_of(task: Task[Any]) -> Arguments:
-    """The arguments of a task, with wires in the place of what holds references."""
-    positional, keywords = list(task.positional), dict(task.arguments)
-    for place, template in task.wiring():
-        if isinstance(place, int):
-            positional[place] = template
-        else:
-            keywords[place] = template
-    return tuple(positional), keywords

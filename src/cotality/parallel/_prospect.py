@@ -18,8 +18,8 @@ from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._flow_memory import FlowMemory
 from cotality.parallel._journal.journal import OpenJournal
+from cotality.parallel._journal.keys import Known
 from cotality.parallel._journal.reasons import Reasons
-from cotality.parallel._memory import Known
 from cotality.parallel._scheduling.expansion import NOT_BEGUN
 from cotality.parallel._scheduling.graph import is_counted
 from cotality.parallel._scheduling.graph_plan import GraphPlan
@@ -153,9 +153,9 @@ class _Onlooker(FlowMemory):
             self.reasons.setdefault(ticket, ALWAYS)
         return found
 
-    def _miss(self, ticket: int, known: Known) -> None:
-        assert self._reasons is not None
-        self.reasons[ticket] = self._reasons.of(known.key, known.call, known.kind.function)
+    def _miss(self, ticket: int, known: Known, reasons: Reasons) -> None:
+        key, call, kind = known
+        self.reasons[ticket] = reasons.of(key, call, kind.function)
 
     def _ask_cache(self, ticket: int, task: Task[Any], known: Known) -> None:
         # To ask one is to claim what is not there.

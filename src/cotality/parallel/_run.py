@@ -13,6 +13,7 @@ from cotality.parallel._data.journal import journal_of
 from cotality.parallel._data.options import RunOptions
 from cotality.parallel._data.policies import retry_policy
 from cotality.parallel._data.task import Task
+from cotality.parallel._data.task_options import cached
 from cotality.parallel._loop import ListLoop
 from cotality.parallel._observers.attend import attend, new_identity
 from cotality.parallel._scheduling.plan import Plan
@@ -143,8 +144,8 @@ def _open(tasks: Iterable[Task[R]], ordered: bool, return_exceptions: bool, opti
     identity = new_identity()
     audience = attend(identity, options.get("observers", ()), options.get("progress"))
     loop = ListLoop(identity, plan, source, pool.open(max_workers), window=window, survey=survey, audience=audience)
-    if journal is not None:
-        # Only who has a journal pays for importing it.
+    if journal is not None or cached:
+        # Only who has something to remember pays for importing it.
         from cotality.parallel._memory import FlatMemory
 
         loop.remembers = plan.memory = FlatMemory(journal)

@@ -55,6 +55,11 @@ class GraphMemory(Memory, Protocol):
 class ListMemory(Memory, Protocol):
     """The same for a list or a stream."""
 
-    def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending]]:
-        """Those of these tasks that have to run, and the ends of the others."""
+    def recall(self, pulled: Sequence[Planned]) -> tuple[list[Planned], list[Ending], list[Planned]]:
+        """Those of these tasks that have to run, the ends of others, and those that somebody else is at, who are to be
+        asked for again."""
+        ...
+
+    def give_up(self, ticket: int) -> None:
+        """A task has failed for good."""
         ...

@@ -15,6 +15,10 @@ BackendName: TypeAlias = Literal["serial", "threads", "processes", "asyncio", "i
 Validation: TypeAlias = Literal["off", "fast", "full"]
 
 
+cached: Final[set[int]] = set()
+"""The caches that tasks have come to name, by their ids. Empty, it says that no task of a list has to be asked."""
+
+
 def check_backend(backend: object) -> None:
     """Raise unless this is the name of a backend or a pool."""
     if isinstance(backend, str):
@@ -54,6 +58,8 @@ class Options:
     """Whether something has to be known of the task before it can be due: a limit, or a cache."""
 
     def __post_init__(self) -> None:
+        if self.cache is not None:
+            cached.add(id(self.cache))
         object.__setattr__(self, "asked", bool(self.limits) or self.cache is not None)
         watched = self.limits or self.timeout is not None or self.retry is not None
         object.__setattr__(self, "plain", not watched)

@@ -15,7 +15,7 @@ from cotality.parallel._journal.content import named
 from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.owners import lives, mark_of
 from cotality.parallel._journal.store import Store
-from cotality.parallel._journal.values import Entry, Found, Keeper, Row, dump
+from cotality.parallel._journal.values import Found, Keeper, dump, facts_of, size_of
 
 _ORPHANED_SECONDS: Final = 3600.0
 """How long ago a file was written that nobody will name any more."""
@@ -269,17 +269,17 @@ class OpenCache:
         except BaseException:
             self.let_go(key)
             return None
-        at = time()
-        entry = Entry(key, self.store.stamps.of(key, at, parts), call, at, self.store.number_of(function))
+        at, number, size = time(), self.store.number_of(function), size_of(parts)
+        facts = facts_of(self.store.stamps.of(key, at, parts), call, at, number)
         try:
-            self.store.append([Row(entry, parts)])
+            self.store.append([(key, facts, number, at, size, parts)])
         finally:
             self.let_go(key)
-        self._size += sum(map(len, parts))
+        self._size += size
         if self._most is not None and self._size > self._most:
             prune(self.store, int(self._most * _LEFT))
             self._size = self.store.query("SELECT coalesce(sum(size), 0) FROM results")[0][0]
-        return entry.facts
+        return facts
 
     def let_go(self, key: bytes) -> None:
         """This run does not make it any more."""

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from cotality.parallel._data.journal import Journal
 from cotality.parallel._data.task_errors import JournalError
-from cotality.parallel._journal.keys import Function
+from cotality.parallel._journal.keys import Kind
 from cotality.parallel._journal.store import Store
-from cotality.parallel._journal.values import FACTS_BYTES, Entry, Keeper, Row, dump
+from cotality.parallel._journal.values import Keeper, Row, dump, facts_of, size_of
 
 GROUP_SECONDS: Final = 0.4
 """How long a result that was put down may wait to be written together with others."""
@@ -36,7 +36,8 @@ class OpenJournal:
         self.store = _store_of(settings, writes=writes)
         self._settings = settings
         self._warn = warn
-        self._index = self.store.index()
+        self.index: dict[bytes, bytes] = self.store.index()
+        """Everything that it held when the run began."""
         self.functions = self.store.functions()
         self._waiting: list[Row] = []
         self._bytes = 0
@@ -44,19 +45,7 @@ class OpenJournal:
         self._broken = False
         self._unkept: set[str] = set()
 
-    def find(self, key: bytes, expires: float | None) -> bytes | None:
-        """The facts of an entry; None if there is none, or it is too old."""
-        facts = self._index.get(key)
-        if facts is None or (expires is None and len(facts) == FACTS_BYTES):
-            return facts
-        return facts if self.store.is_fresh(key, facts, expires) else None
-
-    @property
-    def index(self) -> dict[bytes, bytes]:
-        """Everything that it held when the run began."""
-        return self._index
-
-    def keep(self, key: bytes, call: bytes, function: Function, name: str, value: Any) -> bytes | None:
+    def keep(self, key: bytes, call: bytes, kind: Kind, value: Any) -> bytes | None:
         """Put down what a task has given; it is written with others, soon.
 
         Returns:
@@ -70,21 +59,22 @@ class OpenJournal:
             raise
         except BaseException as error:
             # To pickle runs the value's own code, which may raise anything.
-            self._tell_once(name, f"its result can not be pickled, so it will run again: {type(error).__name__}")
+            self._tell_once(kind.name, f"its result can not be pickled, so it will run again: {type(error).__name__}")
             return None
         at = time()
         try:
-            entry = Entry(key, self.store.stamps.of(key, at, parts), call, at, self.store.number_of(function))
+            number = self.store.number_of(kind.function)
         except JournalError as error:
             self._give_up(error)
             return None
         if not self._waiting:
             self._since = monotonic()
-        self._waiting.append(Row(entry, parts))
-        self._bytes += sum(map(len, parts))
+        facts, size = facts_of(self.store.stamps.of(key, at, parts), call, at, number), size_of(parts)
+        self._waiting.append((key, facts, number, at, size, parts))
+        self._bytes += size
         if self._bytes > GROUP_BYTES:
             self.write()
-        return entry.facts
+        return facts
 
     def _tell_once(self, name: str, message: str) -> None:
         if name not in self._unkept:

@@ -7,16 +7,15 @@ the function's code and of the results that it takes: it is only used to say why
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel._data.atoms import ATOMS
+from cotality.parallel._data.reference import Place
 from cotality.parallel._data.task import Task, name_of
 from cotality.parallel._data.task_errors import NoStableContent
 from cotality.parallel._journal.content import FORMAT, Content, digest, named
-
-Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
 class Function(NamedTuple):
@@ -41,7 +40,7 @@ class Kind:
         held: What is kept for as long as this is, so that nothing else has the same id.
     """
 
-    __slots__ = ("_held", "function", "name", "resumed")
+    __slots__ = ("_call", "_held", "_key", "function", "name", "resumed")
 
     def __init__(self, function: Function, name: str, held: Any) -> None:
         self.function = function
@@ -49,6 +48,25 @@ class Kind:
         self.resumed = 0
         """How many of them did not have to run."""
         self._held = held
+        # To go on from there costs half of what it costs to begin anew.
+        self._key = blake2b(function.digest, digest_size=16)
+        self._call = blake2b(function.name.encode() + b"\0", digest_size=8)
+
+    def key_of(self, arguments: bytes) -> bytes:
+        """The key of a call."""
+        key = self._key.copy()
+        key.update(arguments)
+        return key.digest()
+
+    def call_of(self, arguments: bytes) -> bytes:
+        """What the user would call the same call."""
+        call = self._call.copy()
+        call.update(arguments)
+        return call.digest()
+
+
+Known: TypeAlias = tuple[bytes, bytes, Kind]
+"""A task as it can be found again: its key, its call and its kind."""
 
 
 class Keys:
@@ -93,23 +111,40 @@ class Keys:
                 "journal=False"
             ) from None
 
-    def arguments_of(self, task: Task[Any], arguments: Arguments) -> bytes:
-        """What stands for the arguments of a task.
+    def arguments_of(self, task: Task[Any], positional: Sequence[Any], keywords: Mapping[str, Any]) -> bytes:
+        """What stands for arguments of a task, or for what its ``key=`` makes of them.
 
         Raises:
             NoStableContent: one of them can not be recognised again; names it.
         """
-        positional, keywords = arguments
-        if ATOMS.issuperset(map(type, keywords.values())) and ATOMS.issuperset(map(type, positional)):
+        key = task.options.key
+        if key is not None:
+            positional, keywords = (key(*positional, **keywords),), {}
+        plain = ATOMS.issuperset(map(type, keywords.values()))
+        if plain and (not positional or ATOMS.issuperset(map(type, positional))):
             # Most are like that.
-            items = sorted(keywords.items()) if len(keywords) > 1 else list(keywords.items())
-            return marshal.dumps((positional, items), FORMAT)
+            items = list(keywords.items())
+            if len(items) > 1:
+                items.sort()
+            written: Any = positional, items
+            return marshal.dumps(written, FORMAT)
         places: list[tuple[str | int, Any]] = [*enumerate(positional), *sorted(keywords.items())]
-        return b"".join([self._token(task, place, value) for place, value in places])
+        return b"".join([marshal.dumps(place, FORMAT) + self.token(task, place, value) for place, value in places])
 
-    def _token(self, task: Task[Any], place: str | int, value: Any) -> bytes:
+    def own_of(self, task: Task[Any]) -> bytes:
+        """The same for what a task without ``key=`` has of its own, and the places of what it takes from others."""
+        places = in_order(task.look())
+        positional, keywords = task.positional, dict(task.arguments)
+        for place in places:
+            if isinstance(place, str):
+                keywords[place] = None
+            else:
+                positional = (*positional[:place], None, *positional[place + 1 :])
+        return self.arguments_of(task, positional, keywords) + marshal.dumps(places, FORMAT)
+
+    def token(self, task: Task[Any], place: str | int, value: Any) -> bytes:
         try:
-            return marshal.dumps(place, FORMAT) + self._content.token(value)
+            return self._content.token(value)
         except NoStableContent as error:
             what = repr(place) if isinstance(place, str) else f"{place + 1}"
             raise NoStableContent(
@@ -118,19 +153,14 @@ class Keys:
             ) from None
 
 
-def key_of(function: Function, arguments: bytes) -> bytes:
-    """The key of a call."""
-    return blake2b(function.digest + arguments, digest_size=16).digest()
-
-
-def call_of(function: Function, arguments: bytes) -> bytes:
-    """What the user would call the same call."""
-    return blake2b(function.name.encode() + b"\0" + arguments, digest_size=8).digest()
-
-
 def again(key: bytes, number: int) -> bytes:
     """The key of the second, third, … task of one run with such a key: each of them runs."""
     return digest(key, number.to_bytes(8, "big"))
+
+
+def in_order(places: Iterable[Place]) -> list[Place]:
+    """Always the same: the order of keyword arguments is no content."""
+    return sorted(places, key=str)
 
 
 def _place_of(function: Any) -> str:

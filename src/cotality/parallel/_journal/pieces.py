@@ -17,7 +17,7 @@ from cotality.parallel._data.journal import JournalStore
 from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.owners import lives, mark_of
-from cotality.parallel._journal.values import INLINE_BYTES, Entry, Found, Keeper, Row, Stamps
+from cotality.parallel._journal.values import INLINE_BYTES, Facts, Found, Keeper, Row, Stamps, facts_of
 
 _LOCK: Final = "lock"
 _SEGMENT: Final = "segment-"
@@ -59,7 +59,7 @@ class PieceStore(Keeper):
             names = sorted(place.names())
             if writes:
                 if _LOCK in names:
-                    _check_lock(place.read(_LOCK), self._name)
+                    _check_lock(place.read(_LOCK), self._name, _where(place))
                 place.write(_LOCK, _owner())
                 self._locked = True
         try:
@@ -100,7 +100,7 @@ class PieceStore(Keeper):
         rows, functions, data = marshal.loads(body)
         numbers = [self.number_of(Function(*function)) for function in functions]
         for key, facts, function, piece, start, size in rows:
-            self._index[key] = Entry.of(key, facts)._replace(function=numbers[function]).facts
+            self._index[key] = facts_of(*Facts.of(facts)._replace(function=numbers[function]))
             self._where[key] = _Place(piece or name, start, size)
 
     # What a run asks -------------------------------------------------------------------------------------------------
@@ -154,15 +154,15 @@ class PieceStore(Keeper):
         known: list[tuple[bytes, bytes, int, str, int, int]] = []
         inline = bytearray()
         with self._told():
-            for entry, parts in rows:
+            for key, facts, function, _at, size, parts in rows:
                 data = b"".join(parts)
                 piece, start = "", len(inline)
-                if len(data) > INLINE_BYTES:
-                    piece, start = f"result-{entry.key.hex()}-{os.urandom(4).hex()}", 0
+                if size > INLINE_BYTES:
+                    piece, start = f"result-{key.hex()}-{os.urandom(4).hex()}", 0
                     self._place.write(piece, data)
                 else:
                     inline += data
-                known.append((entry.key, entry.facts, entry.function, piece, start, len(data)))
+                known.append((key, facts, function, piece, start, size))
             functions = [tuple(function) for function in self._functions]
             body = marshal.dumps((known, functions, bytes(inline)), 0)
             self._place.write(name, _HEAD + self.stamps.of(_HEAD, 0.0, (body,)) + body)
@@ -222,13 +222,23 @@ def _owner() -> bytes:
     return f"{socket.gethostname()} {mark_of(os.getpid())}".encode()
 
 
-def _check_lock(found: bytes, journal: str) -> None:
-    """Raise unless the run that has locked a journal is known to be gone: its process was one of this machine."""
+def _where(place: JournalStore) -> str:
+    """The lock, in words that say where it is."""
+    name = getattr(place, "name", None)
+    return f"the piece {_LOCK!r} of it" if name is None else f"{str(name).rstrip('/')}/{_LOCK}"
+
+
+def _check_lock(found: bytes, journal: str, lock: str) -> None:
+    """Raise unless the run that has locked a journal is known to be gone: its process was one of this machine.
+
+    Of another machine nothing is known, and to guess by time would let two runs write.
+    """
     host, _, mark = found.decode(errors="replace").partition(" ")
     pid = mark.partition(" ")[0]
     gone = host == socket.gethostname() and pid.isdecimal() and not lives(mark)
     if not gone:
+        who = f"the process {pid} on {host}" if pid else "a process that its lock does not name"
         raise JournalError(
-            f"the journal in {journal} is in use: the process {pid} on {host} runs with it; wait for that, "
-            f"or if it is gone remove the piece {_LOCK!r}"
+            f"the journal in {journal} is in use: {who} runs with it; wait for that, "
+            f"or if it is gone remove {lock}, and run again: what it had finished is kept"
         )

@@ -6,7 +6,7 @@ from typing import Final
 
 from cotality.parallel._journal.journal import OpenJournal
 from cotality.parallel._journal.keys import Function
-from cotality.parallel._journal.values import CALL, Entry
+from cotality.parallel._journal.values import CALL, Facts
 
 NEW: Final = "the journal has no result of it"
 
@@ -41,7 +41,7 @@ class Reasons:
         return reason
 
     def _difference(self, before: bytes, key: bytes, function: Function) -> str:
-        known = self._functions.get(Entry.of(before, self._index[before]).function)
+        known = self._functions.get(Facts.of(self._index[before]).function)
         if known is None or known.digest != function.digest:
             return "its function, a global that it names, or its version has changed"
         if key in self._index:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from mmap import mmap
@@ -20,7 +22,7 @@ from cotality.parallel._data.task_errors import JournalError
 from cotality.parallel._journal.guard import Lock, check_owner, make_private, told_of, write_whole
 from cotality.parallel._journal.keys import Function
 from cotality.parallel._journal.mapping import contents_of
-from cotality.parallel._journal.values import INLINE_BYTES, Found, Keeper, Row, Stamps
+from cotality.parallel._journal.values import FACTS_BYTES, INLINE_BYTES, Found, Keeper, Parts, Row, Stamps
 
 APPLICATION: Final = 0x636F_7461
 VERSION: Final = 1
@@ -30,6 +32,10 @@ _ASKED: Final = 500
 _PAGES: Final = 4000
 """After so many pages what was written is moved from the log into the file."""
 _COLUMNS: Final = "key, facts, function, used, size, file, data"
+_KNOWN: Final = f"facts, rowid FROM results WHERE typeof(facts) = 'blob' AND length(facts) = {FACTS_BYTES}"
+_DATA: Final = "data, file FROM results WHERE"
+_ROW: Final = struct.Struct(f"{FACTS_BYTES}xq")
+"""Behind the facts in an index: the row they are in. To read by that costs a fifth of what it costs by key."""
 _SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE functions (id INTEGER PRIMARY KEY, name TEXT NOT NULL, digest BLOB NOT NULL, UNIQUE (name, digest));
@@ -182,12 +188,13 @@ class Store(Keeper):
         """The facts of all entries by key: read at once, for to ask for each costs more than all else."""
         with self._told():
             connection = self._connection or self._connect()
-            return dict(connection.execute("SELECT key, facts FROM results"))
+            rows = connection.execute(f"SELECT key, {_KNOWN}")
+            return {key: facts + row.to_bytes(8, sys.byteorder, signed=True) for key, facts, row in rows}
 
     def find(self, key: bytes) -> bytes | None:
-        """The facts of one entry."""
-        rows = self.query("SELECT facts FROM results WHERE key = ?", key)
-        return rows[0][0] if rows else None
+        """What the index has of one key."""
+        rows = self.query(f"SELECT {_KNOWN} AND key = ?", key)
+        return rows[0][0] + rows[0][1].to_bytes(8, sys.byteorder, signed=True) if rows else None
 
     def functions(self) -> dict[int, Function]:
         """The functions whose results are kept, by number."""
@@ -198,19 +205,28 @@ class Store(Keeper):
 
     def read_many(self, found: Sequence[Found]) -> dict[bytes, Any]:
         read: dict[bytes, Any] = {}
-        fits = self.stamps.fits
         for start in range(0, len(found), _ASKED):
-            some = found[start : start + _ASKED]
-            places = ", ".join("?" * len(some))
-            rows = self.query(f"SELECT key, data, file FROM results WHERE key IN ({places})", *[key for key, _ in some])
-            by_key = {key: data if file is None else self._read_file(str(file)) for key, data, file in rows}
-            for each in some:
-                data = by_key.get(each[0])
-                if isinstance(data, (bytes, bytearray, mmap)) and fits(each, data):
-                    read[each[0]] = data
-                else:
-                    self._forget_damaged(each[0])
+            by_row = {_ROW.unpack_from(each[1])[0]: each for each in found[start : start + _ASKED]}
+            places = ", ".join("?" * len(by_row))
+            for row, data, file in self.query(f"SELECT rowid, {_DATA} rowid IN ({places})", *by_row):
+                self._take(by_row[row], data, file, read)
+        if len(read) < len(found):
+            self._read_moved([each for each in found if each[0] not in read], read)
         return read
+
+    def _read_moved(self, found: Sequence[Found], read: dict[bytes, Any]) -> None:
+        """Read what is in another row by now; what is not is damaged."""
+        for each in found:
+            for data, file in self.query(f"SELECT {_DATA} key = ?", each[0]):
+                self._take(each, data, file, read)
+            if each[0] not in read:
+                self._forget_damaged(each[0])
+
+    def _take(self, found: Found, data: Any, file: str | None, read: dict[bytes, Any]) -> None:
+        if file is not None:
+            data = self._read_file(str(file))
+        if isinstance(data, (bytes, bytearray, mmap)) and self.stamps.fits(found, data):
+            read[found[0]] = data
 
     def _read_file(self, name: str) -> Any:
         path = self.folder / Path(name).name
@@ -241,7 +257,7 @@ class Store(Keeper):
         Raises:
             JournalError: they can not be written.
         """
-        values = [self._put_down(row) for row in rows]
+        values = [self._put_down(*row) for row in rows]
         with self._told():
             connection = self._connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
@@ -258,17 +274,15 @@ class Store(Keeper):
                         connection.execute("ROLLBACK")
                 raise
 
-    def _put_down(self, row: Row) -> tuple[Any, ...]:
-        entry, parts = row
-        size = sum(map(len, parts))
+    def _put_down(self, key: bytes, facts: bytes, function: int, at: float, size: int, parts: Parts) -> tuple[Any, ...]:
         if size <= INLINE_BYTES:
-            return (entry.key, entry.facts, entry.function, entry.at, size, None, b"".join(parts))
-        name = f"{entry.key.hex()}-{os.urandom(4).hex()}"
+            return (key, facts, function, at, size, None, b"".join(parts))
+        name = f"{key.hex()}-{os.urandom(4).hex()}"
         with told_of(self.path):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             check_owner(self.folder)
             write_whole(self.folder / name, parts)
-        return (entry.key, entry.facts, entry.function, entry.at, size, name, None)
+        return (key, facts, function, at, size, name, None)
 
     def remove(self, keys: Iterable[bytes]) -> None:
         """Forget results."""

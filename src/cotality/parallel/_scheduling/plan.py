@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from cotality.parallel._data.around import with_function
 from cotality.parallel._data.asking import ask
 from cotality.parallel._data.events import Note
-from cotality.parallel._data.memory import ListMemory
+from cotality.parallel._data.memory import ASK_SECONDS, ListMemory
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned, Source
 from cotality.parallel._data.outcome import state_of_error
 from cotality.parallel._data.policies import RetryPolicy
@@ -84,13 +84,16 @@ class Plan:
         """Whether more than a window may be looked for at a time as long as nothing has to run."""
         self._known: list[Ending] = []
         """The ends of tasks that did not have to run."""
+        self._elsewhere: list[Planned] = []
+        """Those that somebody else is at; they are asked for again."""
+        self._ask_at = 0.0
         self._stride = 1
 
     def take(self, most: int, window: int, now: float) -> list[Planned]:
         """Up to ``most`` due tasks: first those that come back, then new ones while the window has room."""
         due: list[Planned] = []
         if self.memory is not None:
-            self._recall(self.memory, most, window)
+            self._recall(self.memory, most, window, now)
         while self._returned and len(due) < most:
             due.append(self._returned.popleft())
         due += self._retries.due(most - len(due), now)
@@ -104,20 +107,29 @@ class Plan:
             self.look_at = now + self._timeout
         return due
 
-    def _recall(self, memory: ListMemory, most: int, window: int) -> None:
+    def _recall(self, memory: ListMemory, most: int, window: int, now: float) -> None:
         """Take tasks from the source; those that have to run are put where those are that come back."""
         if self.looks_far:
             window = max(window, self._stride)
         room = min(self._stride * most, window - self.outstanding)
+        pulled: list[Planned] = []
+        if self._elsewhere and now >= self._ask_at:
+            pulled, self._elsewhere = self._elsewhere, []
         if room > 0 and not self._source.exhausted:
-            pulled = self._source.pull(room)
-            self.taken += len(pulled)
-            missing, known = memory.recall(pulled)
-            self._returned.extend(missing if self._on_result is None else map(self._asked, missing))
-            self._known += known
-            self._in_flight += len(known)
-            # As long as nothing has to run, many are looked for at a time.
-            self._stride = 1 if missing else min(2 * self._stride, LONGEST_STRIDE)
+            fresh = self._source.pull(room)
+            self.taken += len(fresh)
+            pulled += fresh
+        if not pulled:
+            return
+        missing, known, elsewhere = memory.recall(pulled)
+        self._returned.extend(missing if self._on_result is None else map(self._asked, missing))
+        self._known += known
+        self._in_flight += len(known)
+        if elsewhere:
+            self._elsewhere += elsewhere
+            self._ask_at = now + ASK_SECONDS
+        # As long as nothing has to run, many are looked for at a time.
+        self._stride = 1 if missing or elsewhere else min(2 * self._stride, LONGEST_STRIDE)
 
     def _asked(self, planned: Planned) -> Planned:
         """The same task, whose result is asked about where it is made."""
@@ -156,6 +168,8 @@ class Plan:
                 self._returned.append(planned)
             elif not self._is_tried_again(planned, failure, started, now):
                 attempts = self._retries.attempts(ticket)
+                if self.memory is not None:
+                    self.memory.give_up(ticket)
                 error = self._stand_in(ticket, task, failure, attempts)
                 self.notes.append(Note("failed", ticket, task.name, attempts, error))
                 self.failed[state_of_error(error)] += 1
@@ -221,6 +235,8 @@ class Plan:
         if self._known:
             return 0.0
         until = [] if self._retries.next_at is None else [self._retries.next_at]
+        if self._elsewhere:
+            until.append(self._ask_at)
         if self.look_at is not None and self._in_flight:
             until.append(self.look_at)
         return max(0.0, min(until) - now) if until else None
@@ -233,11 +249,12 @@ class Plan:
     @property
     def outstanding(self) -> int:
         """How many tasks are taken and their results not consumed."""
-        return self._in_flight + len(self._returned) + len(self._retries) + len(self._held) + self._released
+        waiting = len(self._returned) + len(self._retries) + len(self._elsewhere)
+        return self._in_flight + waiting + len(self._held) + self._released
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to do: every task has ended and the source is exhausted, or the run has failed."""
         return self.failure is not None or (
-            self._source.exhausted and not (self._in_flight or self._returned or self._retries)
+            self._source.exhausted and not (self._in_flight or self._returned or self._retries or self._elsewhere)
         )
