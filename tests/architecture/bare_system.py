@@ -30,7 +30,7 @@ EXTRAS = ("distributed", "joblib", "opentelemetry", "ray")
 MODULES = ("fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty")
 NAMES: dict[Any, str] = {
     mmap: "MAP_PRIVATE MAP_SHARED PROT_READ PROT_WRITE",
-    os: "O_ASYNC O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK WNOHANG fchmod fork forkpty geteuid getpgid getsid getuid"
+    os: "O_ASYNC O_CLOEXEC O_DIRECTORY O_NOFOLLOW WNOHANG fchmod fork forkpty geteuid getpgid getsid getuid"
     " killpg memfd_create pidfd_open preadv register_at_fork sched_getaffinity set_blocking setsid sysconf",
     select: "epoll poll",
     signal: "SIGALRM SIGCHLD SIGHUP SIGKILL SIGUSR1 SIGUSR2 pthread_sigmask setitimer",

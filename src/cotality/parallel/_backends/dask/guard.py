@@ -19,7 +19,7 @@ def guard() -> Any:
     """
     from distributed import SchedulerPlugin
 
-    prefix, topic = PREFIX, TOPIC
+    prefix, said = PREFIX, TOPIC
 
     class Guard(SchedulerPlugin):  # type: ignore[misc]
         name = "cotality-guard"
@@ -44,9 +44,9 @@ def guard() -> Any:
                 # What is lost can not be made again.
                 state.run_spec = None
 
-        def log_event(self, name: str, _event: Any) -> None:
+        def log_event(self, topic: str, msg: Any) -> None:
             # Who listens has been sent it; nobody asks for it later.
-            if name.startswith(topic):
-                self._scheduler._broker.truncate(name)
+            if topic.startswith(said):
+                self._scheduler._broker.truncate(topic)
 
     return Guard()
