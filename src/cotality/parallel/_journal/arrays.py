@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-if TYPE_CHECKING:
-    from cotality.parallel._journal.content import Content
+from cotality.parallel._journal.bulk import Bulk
 
 LARGE_BYTES: Final = 1 << 20
 
 
-def token_of_array(content: Content, value: Any) -> bytes | None:
+class Tokens(Protocol):
+    """What makes tokens of the parts of a value."""
+
+    bulk: Bulk
+
+    def tokens(self, tag: str, *values: Any) -> bytes: ...
+
+
+def token_of_array(content: Tokens, value: Any) -> bytes | None:
     """What stands for such a value; None for a kind that pickle knows better."""
     numpy, pandas, arrow = (sys.modules.get(name) for name in ("numpy", "pandas", "pyarrow"))
     if numpy is not None and type(value) is numpy.ndarray:
@@ -25,7 +32,7 @@ def token_of_array(content: Content, value: Any) -> bytes | None:
     return None
 
 
-def _of_ndarray(content: Content, numpy: Any, array: Any) -> bytes:
+def _of_ndarray(content: Tokens, numpy: Any, array: Any) -> bytes:
     dtype = repr(array.dtype.descr) if array.dtype.fields else array.dtype.str
     if array.dtype.hasobject:
         return content.tokens("objects", dtype, array.shape, array.ravel().tolist())
@@ -37,7 +44,7 @@ def _of_ndarray(content: Content, numpy: Any, array: Any) -> bytes:
     return content.bulk.remember(array, found) if array.nbytes >= LARGE_BYTES else found
 
 
-def _of_pandas(content: Content, pandas: Any, value: Any) -> bytes | None:
+def _of_pandas(content: Tokens, pandas: Any, value: Any) -> bytes | None:
     kind = type(value).__name__
     if isinstance(value, pandas.DataFrame):
         columns = [value.iloc[:, place].array for place in range(value.shape[1])]
@@ -71,7 +78,7 @@ def _plain(array: Any) -> Any:
     return kind, str(array.dtype), list(array)
 
 
-def _of_arrow(content: Content, arrow: Any, value: Any) -> bytes:
+def _of_arrow(content: Tokens, arrow: Any, value: Any) -> bytes:
     if isinstance(value, (arrow.Array, arrow.ChunkedArray)):
         value = arrow.table({"": value})
     elif isinstance(value, arrow.RecordBatch):
