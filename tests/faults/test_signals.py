@@ -448,6 +448,8 @@ class Interrupt:
             if self.passed == self.number:
                 sys.setprofile(None)
                 self.where = f"{event} {argument} in {frame.f_code.co_qualname} of {frame.f_code.co_filename}"
+                # No real interrupt holds the method that was called last, nor what that is a method of.
+                del frame, argument
                 signal.raise_signal(signal.SIGINT)
 
 @task
