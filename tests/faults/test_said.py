@@ -185,6 +185,32 @@ def main():
     )
 
 
+def test_the_word_that_a_task_has_ended_comes_behind_what_it_has_said(run: Run) -> None:
+    """It may be read while the parent looks for the latter, and does not come twice."""
+    run(
+        HEARD
+        + """
+def wait_for_the_end(frame, event, argument):
+    if event == "call" and frame.f_code.co_name == "receive" and frame.f_back.f_code.co_name == "_hear":
+        sys.setprofile(None)
+        # The worker ends its batch meanwhile, and says so.
+        time.sleep(0.3)
+        waited.append(True)
+
+waited = []
+
+def main():
+    # Nothing is to be imported while it waits.
+    execute([Task(flood, {"lines": 3})], use_processes=True)
+    while not waited:
+        sys.setprofile(wait_for_the_end)
+        equal(execute([Task(flood, {"lines": 300})], use_processes=True), [300])
+        sys.setprofile(None)
+""",
+        modules={"talk": TALK},
+    )
+
+
 def test_a_stream_is_left_while_tasks_flood(run: Run) -> None:
     run(
         HEARD

@@ -232,9 +232,13 @@ class Handle:
         """What the worker has finished since the last time."""
         endings: list[Ending] = []
         self._opener.refused = False
-        # Opening results may read from the channel, also the word that there is more to see: so look again.
-        while self._harvest_upto(self._hear(), endings):
-            pass
+        read = True
+        while read:
+            done = self.board.words[DONE]
+            read = self._hear()
+            read = self._harvest_upto(done, endings) or read
+            # Who reads from the channel may have read the word that there is more to see, and it does not come twice.
+            read = read and self.board.words[DONE] != done
         return endings
 
     @property
@@ -242,16 +246,16 @@ class Handle:
         """Whether the last harvest has met a function that the worker could not load."""
         return self._opener.refused
 
-    def _hear(self) -> int:
-        """How far the worker is; whatever was said until then is heard."""
-        done = self.board.words[DONE]
-        if self.ear.misses_some:
+    def _hear(self) -> bool:
+        """Whatever was said until now is heard; True if the channel had to be read for that."""
+        misses = self.ear.misses_some
+        if misses:
             self.receive()
         self.ear.attribute(self._head, self.pending)
-        return done
+        return misses
 
     def _harvest_upto(self, done: int, endings: list[Ending]) -> bool:
-        """Take what was finished so far; True if results had to be opened."""
+        """Take what was finished so far; True if results had to be opened, for which the channel may be read."""
         finished, end = done >> END_BITS, done & END_MASK
         opened = False
         while self.pending and self._head <= finished:
