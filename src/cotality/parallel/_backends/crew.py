@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
-from cotality.parallel._backends.daemons import start_daemon
+from cotality.parallel._backends.daemons import start_daemon, uninterrupted
 from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.gate import Gate
 
@@ -55,11 +56,18 @@ def start_thread(duty: Callable[[], None]) -> None:
     Raises:
         RuntimeError: the system has no thread left.
     """
+    if _idle:
+        # One that is taken and not given anything would wait for ever.
+        uninterrupted(partial(_hand_over, duty))
+    else:
+        _Hand(duty)
+
+
+def _hand_over(duty: Callable[[], None]) -> None:
     try:
         hand = _idle.pop()
     except IndexError:
-        hand = None
-    if hand is None:
+        # Its time has just been over.
         _Hand(duty)
     else:
         hand.give(duty)

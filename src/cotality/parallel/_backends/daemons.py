@@ -18,23 +18,28 @@ def start_daemon(duty: Callable[[], object], name: str) -> threading.Thread:
         RuntimeError: the system has no thread left.
     """
     thread = threading.Thread(target=duty, name=name, daemon=True)
+    uninterrupted(thread.start)
+    return thread
+
+
+def uninterrupted(act: Callable[[], object]) -> None:
+    """Do what must not be left halfway, and is short: a Ctrl-C that comes meanwhile is heard when it is done."""
     handler = signal.getsignal(signal.SIGINT)
     if handler is None or threading.current_thread() is not threading.main_thread():
-        thread.start()
-        return thread
+        act()
+        return
     came: list[tuple[int, FrameType | None]] = []
     try:
         signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
     except ValueError:
         # The main thread of another interpreter hears none.
-        thread.start()
-        return thread
+        act()
+        return
     try:
-        thread.start()
+        act()
     finally:
         signal.signal(signal.SIGINT, handler)
         if came and callable(handler):
             handler(*came[0])
         elif came:
             signal.raise_signal(signal.SIGINT)
-    return thread
