@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+# What `signal` is made of: an enumeration for each answer costs ten times as much as the answer.
+import _signal  # type: ignore[import-not-found]
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -24,13 +25,13 @@ def start_daemon(duty: Callable[[], object], name: str) -> threading.Thread:
 
 def uninterrupted(act: Callable[[], object]) -> None:
     """Do what must not be left halfway, and is short: a Ctrl-C that comes meanwhile is heard when it is done."""
-    handler = signal.getsignal(signal.SIGINT)
+    handler = _signal.getsignal(_signal.SIGINT)
     if handler is None or threading.current_thread() is not threading.main_thread():
         act()
         return
     came: list[tuple[int, FrameType | None]] = []
     try:
-        signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+        _signal.signal(_signal.SIGINT, lambda number, frame: came.append((number, frame)))
     except ValueError:
         # The main thread of another interpreter hears none.
         act()
@@ -38,8 +39,8 @@ def uninterrupted(act: Callable[[], object]) -> None:
     try:
         act()
     finally:
-        signal.signal(signal.SIGINT, handler)
+        _signal.signal(_signal.SIGINT, handler)
         if came and callable(handler):
             handler(*came[0])
         elif came:
-            signal.raise_signal(signal.SIGINT)
+            _signal.raise_signal(_signal.SIGINT)
