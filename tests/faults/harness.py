@@ -119,7 +119,8 @@ class Program:
         self._read_until(lambda: line in self.stdout.splitlines(), f"before it printed {line!r}")
 
     def interrupt(self, number: int = signal.SIGINT, *, group: bool = False) -> None:
-        """Send a signal to the program, or as a terminal does to its whole process group."""
+        """Send a signal to the program, or as a terminal does to its whole process group, once it waits."""
+        await_rest(self.process.pid)
         if group:
             os.killpg(self.process.pid, number)
         else:
@@ -208,6 +209,13 @@ class Program:
 
     def _told(self) -> str:
         return f"--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-6000:]}"
+
+
+def await_rest(pid: int) -> None:
+    """Wait until the main thread of a process waits. A signal that comes between the last look of its interpreter and
+    the system call that waits is heard only when that call is over."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("R"):
+        time.sleep(0.001)
 
 
 def _await_end(pid: int, until: float) -> None:

@@ -13,6 +13,7 @@ from textwrap import dedent
 import pytest
 
 from cotality.parallel import __version__
+from tests.faults.harness import await_rest
 
 SECONDS = 60
 
@@ -172,6 +173,7 @@ def test_a_signal_ends_it_and_how_far_it_came_is_told(
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "asleep\n"
+        await_rest(process.pid)
         os.kill(process.pid, number)
         out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, err) == (code, said)
@@ -288,6 +290,7 @@ def test_a_page_of_a_run_that_was_interrupted(folder: Path) -> None:
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "asleep\n"
+        await_rest(process.pid)
         os.kill(process.pid, signal.SIGINT)
         _out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, err) == (130, "interrupted\n")

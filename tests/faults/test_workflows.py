@@ -19,14 +19,21 @@ from cotality.workflow import Limit, RetryPolicy, Workflow, task
 NAPS = (
     IMPORTS
     + """
+first = threading.Lock()
+
+def tell():
+    # Once: the interpreter can not end while a thread of the background prints.
+    if first.acquire(blocking=False):
+        print("started", flush=True)
+
 @task
 def nap(seconds):
-    print("started", flush=True)
+    tell()
     time.sleep(seconds)
 
 @task
 async def doze(seconds):
-    print("started", flush=True)
+    tell()
     await asyncio.sleep(seconds)
 
 async def consumed(flow):
