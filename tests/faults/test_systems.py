@@ -91,3 +91,37 @@ def test_a_system_without_forks_has_threads() -> None:
     code = forkless + "import cotality.parallel as parallel; parallel.ThreadExecutor(1).submit(print, 7).result()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "7\n"
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_development_mode_tells_of_nothing_that_was_left_open(run: Run, backend: str) -> None:
+    run(
+        """
+        from cotality.parallel import ProcessExecutor, share, unshare
+        from cotality.workflow import Workflow, task
+
+        @task
+        def large(size):
+            return bytes(size)
+
+        @task
+        def length(data):
+            return len(data)
+
+        def main():
+            data, shared = bytes(500_000), share(bytes(400_000))
+            equal(execute([Task(len, {}, positional=(data,))] * 3, backend=BACKEND), [500_000] * 3)
+            equal(execute([Task(len, {}, positional=(shared,))] * 3, backend=BACKEND), [400_000] * 3)
+            unshare(shared)
+            flow = Workflow(backend=BACKEND)
+            made = large(900_000)
+            lengths, kept = [flow.add(length(made.output)) for _ in range(3)], flow.add(large(800_000))
+            run = flow.run()
+            equal([run[each] for each in lengths], [900_000] * 3)
+            equal(len(run[kept]), 800_000)
+            with ProcessExecutor(2) as executor:
+                equal(list(executor.map(len, [data, data])), [500_000] * 2)
+        """,
+        backend=backend,
+        command=(sys.executable, "-X", "dev"),
+    )

@@ -21,9 +21,10 @@ from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.home import MACHINE, Home
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
-from cotality.parallel._backends.processes import codec, results
+from cotality.parallel._backends.processes import codec, results, unpacking
 from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
-from cotality.parallel._backends.processes.results import NoInput, Results, finished
+from cotality.parallel._backends.processes.results import Results, finished
+from cotality.parallel._backends.processes.unpacking import unpack
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._version import __version__
@@ -99,7 +100,7 @@ class _Apart(Results):
 
     def __init__(self) -> None:
         self.lent: list[Lent] = []
-        self._ours = (__file__, codec.__file__, results.__file__)
+        self._ours = (__file__, codec.__file__, results.__file__, unpacking.__file__)
 
     def _send_parcel(self, sequence: int, form: int, parts: list[memoryview]) -> bytes:
         self.lent.append(Lent(parts[0], parts[1:]))
@@ -149,7 +150,6 @@ class _Batch:
         self._results = _Apart()
         self._previous: tuple[Any] | None = None
         """The result of the last task, if the one behind it needs it."""
-        self._keeps = False
         self._number, self._names, self._columns = number, names, columns
 
     def run(self, worker: str | None, early: Callable[[Hearing], object] | None) -> Report:
@@ -203,40 +203,18 @@ class _Batch:
         self, number: int, positional: list[Any], arguments: dict[str, Any], packed: list[tuple[Any, Any]]
     ) -> Any:
         """Call a function with arguments that are more than numbers and texts."""
-        previous, self._previous, self._keeps = self._previous, None, ((), None) in packed
-        function: Callable[..., Any] | None = None
-        for place, content in packed:
-            if place == ():
-                continue
-            value = self._loaded(place, content, previous)
-            if place is None:
-                function = value
-            elif isinstance(place, int):
-                positional[place] = value
-            else:
-                arguments[place] = value
+        previous, self._previous = self._previous, None
+        try:
+            function, keeps = unpack(positional, arguments, packed, self._borrow, previous)
+        except TransferError as failure:
+            if isinstance(failure.__cause__, ImportError):
+                failure.add_note(f"{failure.__cause__}: {CURE}")
+            raise
         value = (self._function(number) if function is None else function)(*positional, **arguments)
-        if self._keeps:
+        if keeps:
             value = finished(value)
             self._previous = (value,)
         return value
-
-    def _loaded(self, place: Any, content: Any, previous: tuple[Any] | None) -> Any:
-        """What was packed; an error names the argument."""
-        if content == ():
-            if previous is None:
-                raise NoInput
-            return previous[0]
-        try:
-            return load(content) if isinstance(content, bytes) else self._borrow(content)
-        except BaseException as error:
-            what = "the function" if place is None else f"argument {place!r}"
-            failure = TransferError(
-                f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
-            )
-            if isinstance(error, ImportError):
-                failure.add_note(f"{error}: {CURE}")
-            raise failure from error
 
     def _borrow(self, number: int) -> Any:
         place, index = self._places[number]

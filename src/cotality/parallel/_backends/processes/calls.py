@@ -14,12 +14,9 @@ from cotality.parallel._backends.processes.board import LOADING, Board
 from cotality.parallel._backends.processes.channel import Frame
 from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
 from cotality.parallel._backends.processes.kinds import UNKNOWN
-from cotality.parallel._backends.processes.results import NoInput, Unloadable, finished
+from cotality.parallel._backends.processes.results import Unloadable, finished
+from cotality.parallel._backends.processes.unpacking import unpack
 from cotality.parallel._backends.processes.voice import Voice
-from cotality.parallel._data.task_errors import TransferError
-
-_NOTHING: Any = object()
-"""Stands for a result that there is not."""
 
 
 def _refuse(number: int, /, *_args: Any, **_kwargs: Any) -> NoReturn:
@@ -44,9 +41,8 @@ class Calls:
         self._messages: dict[int, bytes] = {}
         self._loans: dict[int, Frame] = {}
         self._built: dict[int, Any] = {}
-        self._previous: Any = _NOTHING
+        self._previous: tuple[Any] | None = None
         """The result of the last task, if the one behind it needs it."""
-        self._keeps = False
 
     def learn(self, number: int, message: bytes) -> None:
         """Keep a function until a task needs it."""
@@ -80,51 +76,19 @@ class Calls:
     ) -> Any:
         """Call a function with arguments that are more than atoms."""
         self._words[LOADING] = sequence
-        self._keeps = False
+        previous, self._previous = self._previous, None
         try:
-            function = self._unpack(sequence, number, positional, arguments, packed)
+            function, keeps = unpack(positional, arguments, packed, self._borrow, previous)
+            self._capture.look()
+            if function is None:
+                function = self._function(number, sequence)
         finally:
             self._words[LOADING] = 0
         value = function(*positional, **arguments)
-        if self._keeps:
-            self._previous = value = finished(value)
+        if keeps:
+            value = finished(value)
+            self._previous = (value,)
         return value
-
-    def _unpack(
-        self,
-        sequence: int,
-        number: int,
-        positional: list[Any],
-        arguments: dict[str, Any],
-        packed: list[tuple[Any, Any]],
-    ) -> Callable[..., Any]:
-        """Put the arguments in that are more than atoms, and give the function; an error names the argument."""
-        function: Callable[..., Any] | None = None
-        previous, self._previous = self._previous, _NOTHING
-        for place, content in packed:
-            if place == ():
-                self._keeps = True
-                continue
-            if content == () and previous is _NOTHING:
-                raise NoInput
-            try:
-                if content == ():
-                    value = previous
-                else:
-                    value = load(content) if isinstance(content, bytes) else self._borrow(content)
-            except BaseException as error:
-                what = "the function" if place is None else f"argument {place!r}"
-                raise TransferError(
-                    f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
-                ) from error
-            if place is None:
-                function = value
-            elif isinstance(place, int):
-                positional[place] = value
-            else:
-                arguments[place] = value
-        self._capture.look()
-        return self._function(number, sequence) if function is None else function
 
     def _function(self, number: int, sequence: int) -> Callable[..., Any]:
         """A function by its number; loaded when a task first needs it, and as part of that task."""

@@ -28,8 +28,9 @@ def read_end() -> int:
     return _ends[0].fileno()
 
 
-def _forget() -> None:
-    """In a forked child of the parent: it must not hold the write end open."""
+def let_go() -> None:
+    """Children that are left end. In a forked child of the parent, which must not hold the write end open, only its own
+    copy of that is closed."""
     global _ends, _lock
     _lock = threading.Lock()
     if _ends is not None:
@@ -38,7 +39,7 @@ def _forget() -> None:
         _ends = None
 
 
-in_forked_children(_forget)
+in_forked_children(let_go)
 
 
 def hold_on_to(fd: int) -> None:

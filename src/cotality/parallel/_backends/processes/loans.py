@@ -40,6 +40,11 @@ class Loan:
         self.borrowers = 0
         self.shared = False
 
+    def __del__(self) -> None:
+        # The file of a result is the result's.
+        if not isinstance(self.value, SealedResult):
+            self.file.close()
+
     @property
     def once(self) -> bool:
         return sum(self.lengths) >= DECODE_ONCE_BYTES

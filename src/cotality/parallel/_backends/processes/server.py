@@ -30,6 +30,8 @@ def main(control_fd: int, lifeline_fd: int) -> None:
     except ChannelClosed:
         # The parent is gone, or has given this server up in the middle of a question.
         pass
+    finally:
+        control.close()
 
 
 def _serve(control: Channel, control_fd: int, lifeline_for_workers: int) -> None:

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from cotality.parallel._backends.cpus import cpu_count
 from cotality.parallel._backends.forks import START_METHODS, StartMethod, in_forked_children
-from cotality.parallel._backends.processes import launch, loans, main_module
+from cotality.parallel._backends.processes import launch, lifeline, loans, main_module
 from cotality.parallel._backends.processes.handle import MOST_FUNCTIONS, Handle
 
 GRACE_SECONDS = 1.0
@@ -189,6 +189,7 @@ def _close_all() -> None:
     for pool in list(_pools):
         pool.close()
     launch.stop_server()
+    lifeline.let_go()
 
 
 def _abandon_all() -> None:

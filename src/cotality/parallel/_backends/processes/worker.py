@@ -22,7 +22,7 @@ from cotality.parallel._backends import cpus
 from cotality.parallel._backends.capture.overhear import Capture
 from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.processes import board as layout
-from cotality.parallel._backends.processes import calls, lifeline, main_module
+from cotality.parallel._backends.processes import calls, lifeline, main_module, unpacking
 from cotality.parallel._backends.processes.board import (
     DONE,
     END_BITS,
@@ -140,7 +140,7 @@ class Worker:
         self._voice = Voice(channel, board)
         self._capture = Capture(self._voice.say)
         self._calls = Calls(board, self._voice, self._capture)
-        self._results = Results(self._voice, __file__, calls.__file__)
+        self._results = Results(self._voice, __file__, calls.__file__, unpacking.__file__)
         self._forked: list[bool] = []
         in_forked_children(lambda: self._forked.append(True))
         self._inherited: list[int] = []

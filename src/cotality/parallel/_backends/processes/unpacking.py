@@ -1,0 +1,63 @@
+"""Where a task runs: its arguments that are more than atoms are put among the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cotality.parallel._backends.processes.codec import load
+from cotality.parallel._backends.processes.results import NoInput
+from cotality.parallel._data.task_errors import TransferError
+
+
+def unpack(
+    positional: list[Any],
+    arguments: dict[str, Any],
+    packed: list[tuple[Any, Any]],
+    borrow: Callable[[int], Any],
+    previous: tuple[Any] | None,
+) -> tuple[Callable[..., Any] | None, bool]:
+    """Put arguments in their places.
+
+    Parameters:
+        positional, arguments: Where.
+        packed: The places, and what belongs there, as ``outbound`` packs it.
+        borrow: Gives the value of a loan.
+        previous: The result of the task before this one, if there is one.
+
+    Returns:
+        The function, if it travels with the task; and whether the task behind this one needs its result.
+
+    Raises:
+        NoInput: there is no result of the task before this one.
+        TransferError: an argument can not be loaded; names it.
+    """
+    function: Callable[..., Any] | None = None
+    keeps = False
+    for place, content in packed:
+        if place == ():
+            keeps = True
+            continue
+        if content == ():
+            if previous is None:
+                raise NoInput
+            value = previous[0]
+        else:
+            value = _loaded(place, content, borrow)
+        if place is None:
+            function = value
+        elif isinstance(place, int):
+            positional[place] = value
+        else:
+            arguments[place] = value
+    return function, keeps
+
+
+def _loaded(place: Any, content: Any, borrow: Callable[[int], Any]) -> Any:
+    try:
+        return load(content) if isinstance(content, bytes) else borrow(content)
+    except BaseException as error:
+        what = "the function" if place is None else f"argument {place!r}"
+        raise TransferError(
+            f"{what} could not be loaded in the worker ({type(error).__name__}); the task did not start"
+        ) from error
