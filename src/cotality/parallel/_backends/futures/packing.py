@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
@@ -20,8 +19,6 @@ from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Planned
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task_errors import TransferError
 
-_numbers = count(1)
-
 
 class Parcel(Loan):
     """A large argument, put where the other end finds it.
@@ -35,11 +32,7 @@ class Parcel(Loan):
     __slots__ = ("content", "index")
 
     def __init__(self, value: object, content: Any, index: int | None = None) -> None:
-        # There is no file here.
-        self.value = value
-        self.number = next(_numbers)
-        self.borrowers = 0
-        self.shared = False
+        super().__init__(value)
         self.content = content
         self.index = index
 

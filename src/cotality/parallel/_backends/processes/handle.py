@@ -45,7 +45,7 @@ from cotality.parallel._backends.processes.kinds import (
     UNKNOWN,
     VERDICT,
 )
-from cotality.parallel._backends.processes.loans import Loan
+from cotality.parallel._backends.processes.loans import Loan, MemoryLoan
 from cotality.parallel._backends.processes.opener import Opener
 from cotality.parallel._data.messages import Ending, Planned
 
@@ -151,6 +151,7 @@ class Handle:
         self._send(FUNCTION, marshal.dumps((number, message)))
 
     def send_loan(self, loan: Loan) -> None:
+        assert isinstance(loan, MemoryLoan)
         if loan.number not in self.loans:
             self.loans.add(loan.number)
             self._send(LEND, marshal.dumps((loan.number, list(loan.lengths), loan.once)), loan.file.fileno())

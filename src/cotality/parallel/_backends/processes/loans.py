@@ -27,18 +27,27 @@ _numbers = count(1)
 
 
 class Loan:
-    """One value in shared memory."""
+    """One value that is put down once for several tasks."""
 
-    __slots__ = ("borrowers", "file", "lengths", "number", "shared", "value")
+    __slots__ = ("borrowers", "number", "shared", "value")
 
-    def __init__(self, value: object, file: FileIO, lengths: Sequence[int]) -> None:
-        self.file = file
-        self.lengths = lengths
+    def __init__(self, value: object) -> None:
         self.number = next(_numbers)
         self.value = value
         """Kept, so that nobody else gets its id; None when the object is shared and kept by its owner."""
         self.borrowers = 0
         self.shared = False
+
+
+class MemoryLoan(Loan):
+    """One value in shared memory."""
+
+    __slots__ = ("file", "lengths")
+
+    def __init__(self, value: object, file: FileIO, lengths: Sequence[int]) -> None:
+        super().__init__(value)
+        self.file = file
+        self.lengths = lengths
 
     def __del__(self) -> None:
         # The file of a result is the result's.
@@ -69,7 +78,7 @@ class Loans:
     def pass_on(self, sealed: SealedResult) -> Loan:
         """What a worker has put into shared memory, for other workers."""
         assert sealed.file is not None
-        loan = self._by_id[id(sealed)] = Loan(sealed, sealed.file, sealed.lengths)
+        loan = self._by_id[id(sealed)] = MemoryLoan(sealed, sealed.file, sealed.lengths)
         return loan
 
     def clear(self) -> None:
@@ -90,10 +99,10 @@ class Loans:
         return over
 
 
-def _written(value: object, encoded: Encoded) -> Loan:
+def _written(value: object, encoded: Encoded) -> MemoryLoan:
     """A loan of a value that is put into shared memory now."""
     data, buffers = encoded
-    return Loan(value, *memory.write_parcel([memoryview(data), *buffers]))
+    return MemoryLoan(value, *memory.write_parcel([memoryview(data), *buffers]))
 
 
 _shared: dict[int, Loan] = {}
