@@ -29,6 +29,7 @@ from cotality.parallel._data.broken import BrokenTransferError, WorkerStartError
 from cotality.parallel._data.messages import Backend, Planned, Pool
 from cotality.parallel._data.task import Task
 from cotality.parallel._data.task_errors import InternalError, TaskError, TransferError
+from cotality.parallel._held import Held
 from cotality.parallel._loop import ListLoop
 from cotality.parallel._observers.attend import new_identity
 from cotality.parallel._scheduling.plan import Plan
@@ -148,7 +149,7 @@ class Mailbox:
             task = Task(call.make, {}, positional=(function, positional, arguments))
         else:
             task = Task(function, arguments, positional=positional)
-        with self._lock:
+        with Held(self._lock):
             self.check_open()
             if self._thread is None:
                 self._start()
@@ -179,7 +180,7 @@ class Mailbox:
 
     def finish(self, *, cancel: bool = False) -> None:
         """Take nothing more; what is there still runs, unless it is to be cancelled."""
-        with self._lock:
+        with Held(self._lock):
             self._closed = True
             self.exhausted = not self._waiting
             calls: list[_Call] = []

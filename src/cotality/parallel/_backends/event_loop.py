@@ -22,6 +22,7 @@ from cotality.parallel._backends.present import Mark, context_of, structlog_mark
 from cotality.parallel._data.capabilities import OF_THREADS
 from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import Ending, Planned
+from cotality.parallel._held import Held
 
 MOST_AT_ONCE = 1000
 """How many coroutines run at once when nobody says."""
@@ -33,7 +34,7 @@ CLOSE_SECONDS = 1.0
 _private: dict[int, asyncio.AbstractEventLoop] = {}
 """Our own event loops, by how many of them the runs that use them are within: mostly there is only the first."""
 _depth: ContextVar[int] = ContextVar("depth", default=0)
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def private_loop() -> asyncio.AbstractEventLoop:
@@ -42,7 +43,7 @@ def private_loop() -> asyncio.AbstractEventLoop:
     A run in a coroutine on that loop may keep the loop waiting, and so gets another one.
     """
     depth = _depth.get()
-    with _lock:
+    with Held(_lock):
         loop = _private.get(depth)
         if loop is None or loop.is_closed():
             loop = _private[depth] = asyncio.new_event_loop()
@@ -60,7 +61,7 @@ def context_within(context: Context) -> Context:
 def _forget() -> None:
     """In a forked child: the threads are the parent's."""
     global _private, _lock
-    _private, _lock = {}, threading.Lock()
+    _private, _lock = {}, threading.RLock()
 
 
 in_forked_children(_forget)

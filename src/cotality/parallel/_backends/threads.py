@@ -33,6 +33,7 @@ from cotality.parallel._backends.state import reset_worker_state
 from cotality.parallel._data.capabilities import OF_THREADS
 from cotality.parallel._data.current import Belonging, CurrentTask
 from cotality.parallel._data.messages import Ending, Planned
+from cotality.parallel._held import Held
 
 
 class ThreadPool:
@@ -120,7 +121,7 @@ class ThreadBackend:
         self._members: list[_Member] = []
         self._runaways: list[str] = []
         self._started = 0
-        self._places = threading.Lock()
+        self._places = threading.RLock()
         self._open = True
         self._woken = False
         self._owner = Gate()
@@ -154,7 +155,7 @@ class ThreadBackend:
 
     def _take_place(self) -> bool:
         """Count one more thread in, if there is room: several may ask at once, each wakes the next one."""
-        with self._places:
+        with Held(self._places):
             room = self._started < self.workers
             self._started += room
         return room
@@ -167,7 +168,7 @@ class ThreadBackend:
             self._launch(lambda: self._serve(member))
         except RuntimeError as error:
             self._members.remove(member)
-            with self._places:
+            with Held(self._places):
                 self._started -= 1
             # Since 3.12 no thread can be started a while before the interpreter says that it ends.
             if sys.is_finalizing() or "shutdown" in str(error):

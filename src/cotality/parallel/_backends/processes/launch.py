@@ -20,6 +20,7 @@ from cotality.parallel._backends.forks import StartMethod, in_forked_children
 from cotality.parallel._backends.processes import lifeline, server, worker
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
 from cotality.parallel._backends.processes.descriptors import connected_sockets, own
+from cotality.parallel._held import Held
 
 _START = (
     "import sys; sys.path[:] = sys.argv[1:]; del sys.argv[1:];"
@@ -109,13 +110,13 @@ class _ForkServer:
     """This process's fork server, started when it is first needed and again should it have died."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._control: Channel | None = None
         self._pid = 0
 
     def fork(self, channel_fd: int, board_fd: int) -> Process:
         question = (server.FORK, b"", channel_fd), (server.FORK, b"", board_fd)
-        with self._lock:
+        with Held(self._lock):
             try:
                 frame = self._ask(*question)
             except ChannelClosed:
@@ -130,7 +131,7 @@ class _ForkServer:
         return Process(number, frame.file, "forkserver")
 
     def status(self, pid: int) -> int | None:
-        with self._lock:
+        with Held(self._lock):
             if self._control is None:
                 return None
             try:
@@ -174,12 +175,12 @@ class _ForkServer:
 
     def stop(self) -> None:
         """End the server; its workers must be gone."""
-        with self._lock:
+        with Held(self._lock):
             self._drop()
 
     def forget(self) -> None:
         """In a forked child: the server is the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._control is not None:
             self._control.close()
             self._control = None

@@ -14,15 +14,16 @@ from io import FileIO
 
 from cotality.parallel._backends.forks import in_forked_children
 from cotality.parallel._backends.processes.descriptors import own_pipe
+from cotality.parallel._held import Held
 
 _ends: list[FileIO] | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def read_end() -> int:
     """In the parent: the descriptor that its children are given."""
     global _ends
-    with _lock:
+    with Held(_lock):
         if _ends is None:
             _ends = own_pipe()
     return _ends[0].fileno()
@@ -32,7 +33,7 @@ def let_go() -> None:
     """Children that are left end. In a forked child of the parent, which must not hold the write end open, only its own
     copy of that is closed."""
     global _ends, _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     if _ends is not None:
         for end in _ends:
             end.close()

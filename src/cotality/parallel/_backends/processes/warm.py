@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -64,7 +63,6 @@ class WarmWorkers:
         self.max_tasks_per_worker = max_tasks_per_worker
         self._memory_limit = memory_limit
         self._idle: deque[Handle] = deque()
-        self._lock = threading.Lock()
         _pools.add(self)
 
     def lease(self, width: int, listening: bytes) -> Handle:

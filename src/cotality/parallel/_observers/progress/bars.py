@@ -16,12 +16,13 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Display
 
 from cotality.parallel._data.progress import Progress
+from cotality.parallel._held import Held
 from cotality.parallel._observers.progress.words import counts, rate, remaining, troubles
 
 MOST_PARTS = 12
 """How many task names have a row of their own."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _display: Display | None = None
 _runs = 0
 
@@ -34,7 +35,7 @@ def console() -> Console:
 
 def _open() -> Display:
     global _display, _runs
-    with _lock:
+    with Held(_lock):
         if _display is None:
             _display = _new_display()
             _display.start()
@@ -61,7 +62,7 @@ def _new_display() -> Display:
 
 def _leave(display: Display, rows: list[TaskID]) -> None:
     global _display, _runs
-    with _lock:
+    with Held(_lock):
         _runs -= 1
         if _runs:
             # The others need the room.
