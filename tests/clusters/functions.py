@@ -73,11 +73,21 @@ def note_pid_and_wait(path: str, seconds: float) -> None:
     wait(seconds)
 
 
-def speak_and_die(path: str) -> None:
-    """Ends its process when it was heard."""
-    logging.getLogger("tests.clusters").warning("last words")
-    note_and_wait_for(path, "said", "heard", 20)
+def speak_and_die(times: int) -> None:
+    for n in range(times):
+        logging.getLogger("tests.clusters").warning("last words %d", n)
     os.kill(os.getpid(), 9)
+
+
+def speak_and_wait(path: str) -> bool:
+    """Whether it was heard while it runs."""
+    logging.getLogger("tests.clusters").warning("is anybody there?")
+    return note_and_wait_for(path, "said", "heard", 20)
+
+
+def said(caplog: Any) -> list[str]:
+    """What was heard of these."""
+    return [record.getMessage() for record in caplog.records if record.name == "tests.clusters"]
 
 
 def nested(count: int) -> list[int]:

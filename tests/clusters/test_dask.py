@@ -28,8 +28,10 @@ from tests.clusters.functions import (
     nested,
     note_and_die_once,
     note_pid_and_wait,
+    said,
     size_of,
     speak_and_die,
+    speak_and_wait,
     total,
     weigh,
     zeros,
@@ -171,7 +173,19 @@ def test_a_worker_that_is_killed_fails_what_it_had_and_nothing_runs_twice(client
     assert (tmp_path / "died").read_text() == "x\n"
 
 
-def test_what_a_task_has_said_is_heard_before_its_worker_dies(client: Any, tmp_path: Path) -> None:
+def test_what_a_task_has_said_before_its_worker_dies_is_heard(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    (error,) = run([Task(speak_and_die, {"times": 50})], backend=client, return_exceptions=True)
+    assert isinstance(error, WorkerDied)
+    assert said(caplog) == [f"last words {n}" for n in range(50)]
+
+
+def test_what_tasks_say_comes_through_the_scheduler_where_the_caller_can_not_be_reached(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # As if everything were encrypted.
+    from cotality.parallel._backends.dask import carrier
+
+    monkeypatch.setattr(carrier, "_host", lambda _scheduler: None)
     path = str(tmp_path / "notes")
 
     class Answer(logging.Handler):
@@ -181,11 +195,10 @@ def test_what_a_task_has_said_is_heard_before_its_worker_dies(client: Any, tmp_p
     answer = Answer()
     logging.getLogger("tests.clusters").addHandler(answer)
     try:
-        (error,) = run([Task(speak_and_die, {"path": path})], backend=client, return_exceptions=True)
+        assert run([Task(speak_and_wait, {"path": path})], backend=client) == [True]
     finally:
         logging.getLogger("tests.clusters").removeHandler(answer)
-    assert isinstance(error, WorkerDied)
-    assert Path(path).read_text().split() == ["said", "heard"]
+    assert said(caplog) == ["is anybody there?"]
 
 
 def test_what_workers_tell_does_not_pile_up_in_the_scheduler(client: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from cotality.parallel import RayPool, RetryPolicy, Task, run
 from cotality.parallel.errors import TaskTimeout, TransferError, WorkerDied
 from cotality.workflow import Workflow
-from tests.clusters.functions import Noting, make, note_and_die_once, size_of, weigh
+from tests.clusters.functions import Noting, make, note_and_die_once, said, size_of, speak_and_die, weigh
 from tests.clusters.local import MISSING
 from tests.contract.functions import double, note, wait
 
@@ -58,6 +58,12 @@ def test_a_worker_that_is_killed_fails_what_it_had_and_nothing_runs_twice(ray: A
     assert all(results[n] == str(n) for n in range(100) if n not in died)
     assert max(Counter(path.read_text().splitlines()).values()) == 1
     assert (tmp_path / "died").read_text() == "x\n"
+
+
+def test_what_a_task_has_said_before_its_worker_dies_is_heard(ray: Any, caplog: pytest.LogCaptureFixture) -> None:
+    (error,) = run([Task(speak_and_die, {"times": 50})], backend=ray, return_exceptions=True)
+    assert isinstance(error, WorkerDied)
+    assert said(caplog) == [f"last words {n}" for n in range(50)]
 
 
 def test_a_killed_task_is_tried_again_when_asked(ray: Any, tmp_path: Path) -> None:

@@ -51,9 +51,3 @@ def parallel_backend(request: pytest.FixtureRequest) -> Any:
 def relaying_backend(request: pytest.FixtureRequest) -> Any:
     """Those where it is heard too what a task says in threads; what others do is in ``test_capabilities``."""
     return _place(request)
-
-
-@pytest.fixture(params=[*OURS, "their threads", "dask"])
-def prompt_backend(request: pytest.FixtureRequest) -> Any:
-    """Those where it is heard at once what tasks say, and where several tasks run at once."""
-    return _place(request)

@@ -166,6 +166,12 @@ def kill_after_printing(text: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill_after_speaking(text: str, times: int) -> None:
+    for n in range(times):
+        log.info("%s %d", text, n)
+    kill_after_printing(text)
+
+
 def print_elsewhere(path: str) -> None:
     """Set up a worker whose standard output is another one than its parent's."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT)

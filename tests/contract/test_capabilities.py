@@ -28,17 +28,13 @@ from tests.forks import METHODS
 
 def test_ours_can_do_more_than_guests(pools: dict[str, Any], dask: Any) -> None:
     able = {name: capabilities_of(name) for name in ("serial", "threads", "asyncio", "processes")}
-    assert all(
-        each is not None and each.replaces and each.recalls and each.relays == "at once" for each in able.values()
-    )
+    assert all(each is not None and each.replaces and each.recalls for each in able.values())
     assert able["processes"] == pools["spawn"].capabilities
     with ThreadExecutor(1) as executor:
         assert able["threads"] == executor.capabilities
-    assert capabilities_of(pools["their threads"]) == Capabilities(False, False, True, True, True, False, "at once")
-    assert capabilities_of(pools["their processes"]) == Capabilities(
-        False, False, False, False, False, False, "with results"
-    )
-    assert capabilities_of(dask) == Capabilities(False, False, False, False, False, True, "at once")
+    assert capabilities_of(pools["their threads"]) == Capabilities(False, False, True, True, True, False)
+    assert capabilities_of(pools["their processes"]) == Capabilities(False, False, False, False, False, False)
+    assert capabilities_of(dask) == Capabilities(False, False, False, False, False, True)
 
 
 def test_what_a_task_mutates_is_its_own_where_no_objects_are_shared(backend: Any) -> None:
@@ -97,13 +93,15 @@ def test_guests_do_not_hear_threads_that_a_task_starts_without_its_context(
     assert caplog.messages == ["from the task"] * 100
 
 
-def test_guests_lose_what_a_worker_has_said_that_dies() -> None:
+def test_what_was_said_before_the_worker_of_a_guest_dies_is_heard(caplog: pytest.LogCaptureFixture) -> None:
     out = io.StringIO()
-    with ProcessPoolExecutor(1) as executor, contextlib.redirect_stdout(out):
-        task = Task(speakers.kill_after_printing, {"text": "last words"})
+    with caplog.at_level("INFO", "speakers"), contextlib.redirect_stdout(out), ProcessPoolExecutor(1) as executor:
+        task = Task(speakers.kill_after_speaking, {"text": "last words", "times": 50})
         (error,) = run([task], backend=executor, return_exceptions=True)
     assert isinstance(error, WorkerDied)
-    assert out.getvalue() == ""
+    said = [record.getMessage() for record in caplog.records if record.name == "speakers.log"]
+    assert said == [f"last words {n}" for n in range(50)]
+    assert out.getvalue() == "last words\n"
 
 
 def test_what_is_printed_comes_out_where_the_caller_prints_and_once(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_record_is_heard_before_the_result_of_its_task_is_handed_out(backend: 
         assert f"task {index}, step 2" in heard.messages
 
 
-def test_a_record_is_heard_while_its_task_runs(prompt_backend: Any, heard: Listener, tmp_path: Path) -> None:
+def test_a_record_is_heard_while_its_task_runs(parallel_backend: Any, heard: Listener, tmp_path: Path) -> None:
     path = str(tmp_path / "notes")
 
     class Answer(logging.Handler):
@@ -117,7 +117,7 @@ def test_a_record_is_heard_while_its_task_runs(prompt_backend: Any, heard: Liste
     logging.root.addHandler(answer)
     try:
         task = Task(speakers.log_and_wait, {"path": path, "other": "heard"})
-        assert run([task], backend=prompt_backend, max_workers=2) == [True]
+        assert run([task], backend=parallel_backend, max_workers=2) == [True]
     finally:
         logging.root.removeHandler(answer)
 

@@ -12,7 +12,7 @@ from cotality.parallel.errors import WorkerDied
 
 
 def test_each_task_of_a_lost_batch_has_an_error_of_its_own() -> None:
-    carrier: Any = SimpleNamespace(chains=False, keeps=False, batch_seconds=0.1, short=0.1)
+    carrier: Any = SimpleNamespace(chains=False, keeps=False, batch_seconds=0.1, short=0.1, host=None)
     backend = FuturesBackend(carrier, 1, alone=True)
     task = Task(abs, {}, positional=(1,))
     cause = OSError()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from cotality.parallel._data.messages import Pool
 
@@ -21,8 +21,6 @@ class Capabilities:
         recalls: What waits behind a task that takes long is given to others at once, not when that one has ended.
         shares_objects: Tasks see the caller's own objects and its context variables.
         keeps_results: A result that only other tasks need is not opened, or not even fetched, by the caller.
-        relays: When the caller hears what tasks log, warn of and print elsewhere: ``"at once"``, or ``"with results"``.
-            Then it is lost when the worker dies.
 
     Example:
         >>> from cotality.parallel import ExecutorPool
@@ -38,7 +36,6 @@ class Capabilities:
     recalls: bool
     shares_objects: bool
     keeps_results: bool
-    relays: Literal["at once", "with results"]
 
 
 class AblePool(Pool, Protocol):
@@ -58,13 +55,12 @@ def capable(
     recalls: bool = False,
     shares_objects: bool = False,
     keeps_results: bool = False,
-    relays: Literal["at once", "with results"] = "with results",
 ) -> Capabilities:
     """Those that are named, and no others."""
-    return Capabilities(interrupts, replaces, confines, recalls, shares_objects, keeps_results, relays)
+    return Capabilities(interrupts, replaces, confines, recalls, shares_objects, keeps_results)
 
 
-OF_THREADS: Final = capable(replaces=True, confines=True, recalls=True, shares_objects=True, relays="at once")
+OF_THREADS: Final = capable(replaces=True, confines=True, recalls=True, shares_objects=True)
 
 
 Capabilities.__module__ = "cotality.parallel"

@@ -52,6 +52,7 @@ class DaskCarrier:
     def __init__(self, client: Any, placement: Mapping[str, Any], threads: Mapping[str, int], width: int) -> None:
         self._client = client
         self._address = str(client.scheduler.address)
+        self.host = _host(self._address)
         self._placement = placement
         self._threads = threads
         self._asked = 0.0
@@ -171,6 +172,16 @@ class DaskCarrier:
         self._cargos.clear()
         if self._seceded:
             distributed.rejoin()
+
+
+def _host(scheduler: str) -> str | None:
+    """Where workers may reach this process: at the address from which it speaks to the scheduler. What travels in
+    secret, or needs no network, does not go that way."""
+    if not scheduler.startswith("tcp://"):
+        return None
+    other = distributed.comm.get_address_host(scheduler)
+    here: str = distributed.utils.get_ipv6(other) if ":" in other else distributed.utils.get_ip(other)
+    return here
 
 
 def _listen(client: Any) -> str:

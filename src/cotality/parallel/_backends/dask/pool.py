@@ -42,7 +42,7 @@ class DaskPool:
         [32]
     """
 
-    capabilities: Capabilities = capable(keeps_results=True, relays="at once")
+    capabilities: Capabilities = capable(keeps_results=True)
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from cotality.parallel._backends.capture import wire
 from cotality.parallel._backends.futures.home import MACHINE
 from cotality.parallel._backends.futures.packing import Arrived, Packing
+from cotality.parallel._backends.futures.relay import Relay, Way
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import repeat
 from cotality.parallel._backends.processes.outbound import Packed, Shortage
@@ -39,7 +40,7 @@ class Cargo:
         hear: Takes what its tasks say before it is over.
     """
 
-    __slots__ = ("__weakref__", "_hear", "began", "future", "packed", "reported", "sent", "timed", "worker")
+    __slots__ = ("__weakref__", "_hear", "began", "future", "number", "packed", "reported", "sent", "timed", "worker")
 
     def __init__(self, packed: Packed, sent: float, *, timed: bool, hear: Callable[[Planned, bytes], object]) -> None:
         self.packed = packed
@@ -51,6 +52,8 @@ class Cargo:
         self.worker = ""
         """Where it runs, as far as is known."""
         self.future: Any = None
+        self.number: int | None = None
+        """By which the relay knows it; None: there is none."""
         self.reported: set[int] = set()
         """The tickets of those that were interrupted."""
 
@@ -70,6 +73,8 @@ class Carrier(Protocol):
     """What knows one kind of futures."""
 
     packing: Packing
+    host: str | None
+    """The address at which workers reach this process; None: they do not."""
     chains: bool
     """Whether it can take a task along behind the one whose result it needs."""
     keeps: bool
@@ -138,6 +143,8 @@ class FuturesBackend:
         self._belonging: Belonging | None = None
         self._gate = Gate()
         self._woken = False
+        self._host = carrier.host
+        self._relay: Relay | None = None
 
     def ring(self, bell: Callable[[], None]) -> None:
         self._gate.bell = bell
@@ -183,13 +190,44 @@ class FuturesBackend:
             return
         cargo = Cargo(packed, now, timed=timed, hear=self._hear)
         try:
-            cargo.future = self._carrier.launch(cargo, *packing.write(packed))
+            cargo.future = self._carrier.launch(cargo, *packing.write(packed, self._way_of(cargo)))
         except Exception as error:
             packing.ended(packed)
             self._give_up(cargo, self._carrier.failed(cargo, error), now)
             return
         self._out[id(cargo)] = cargo
         cargo.future.add_done_callback(lambda _future: self._has_landed(cargo))
+
+    def _way_of(self, cargo: Cargo) -> Way | None:
+        """How a batch tells at once what its tasks say."""
+        if self._relay is None and self._host is not None:
+            self._listen(self._host)
+        if self._relay is None:
+            return None
+        way = self._relay.expect(cargo.hear)
+        cargo.number = way.number
+        return way
+
+    def _listen(self, host: str) -> None:
+        # Tried once: what can not be told at once comes with the results.
+        self._host = None
+        try:
+            relay = Relay(host)
+        except OSError:
+            # No descriptor is left, or that is no address of this machine.
+            return
+        self._relay = relay
+        try:
+            relay.start()
+        except RuntimeError:
+            # No thread is left.
+            self._relay = None
+            relay.close()
+
+    def _settle(self, cargo: Cargo, told: int | None) -> None:
+        """Hear what a batch has said that is over; ``told``: see ``Relay.settle``."""
+        if self._relay is not None and cargo.number is not None:
+            self._relay.settle(cargo.number, told)
 
     def _has_landed(self, cargo: Cargo) -> None:
         """From any thread: a future is done."""
@@ -254,6 +292,8 @@ class FuturesBackend:
 
     def _give_up(self, cargo: Cargo, failure: BaseException, now: float) -> None:
         """Nothing has come of a batch."""
+        self._settle(cargo, None)
+        self._repeat_what_was_said()
         began = cargo.began or cargo.sent
         for planned in cargo.packed.sendable:
             if planned[0] not in cargo.reported:
@@ -261,6 +301,7 @@ class FuturesBackend:
 
     def _unload(self, cargo: Cargo, arrived: Arrived, now: float) -> None:
         planned = cargo.packed.sendable
+        self._settle(cargo, arrived.told)
         self._said.extend((planned[place], message) for place, message in arrived.said)
         self._repeat_what_was_said()
         times = arrived.times
@@ -328,6 +369,8 @@ class FuturesBackend:
             cargo.empty()
         self._landed.clear()
         self._said.clear()
+        if self._relay is not None:
+            self._relay.close()
         # Futures that are dropped may hold this for a while, and it must not hold the run.
         self._belonging = None
         self._carrier.packing.clear()

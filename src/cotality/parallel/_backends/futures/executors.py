@@ -14,6 +14,7 @@ from typing import Any, Final
 from cotality.parallel._backends.cpus import cpu_count, process_width
 from cotality.parallel._backends.futures.backend import Cargo, FuturesBackend
 from cotality.parallel._backends.futures.packing import Arrived, Packing
+from cotality.parallel._backends.futures.relay import LOOPBACK
 from cotality.parallel._backends.futures.remote import VERSION, Lent, run_batch
 from cotality.parallel._backends.serial import SerialBackend
 from cotality.parallel._backends.threads import ThreadBackend
@@ -130,6 +131,7 @@ class ExecutorCarrier:
         workers: How many calls it runs at once.
     """
 
+    host: str | None = LOOPBACK
     chains = True
     keeps = False
     batch_seconds = 0.02

@@ -16,6 +16,8 @@ from cotality.parallel._backends.capture.printed import PrintsBeside
 from cotality.parallel._backends.capture.records import RecordsBeside
 from cotality.parallel._backends.capture.warned import WarningsBeside
 from cotality.parallel._backends.futures.home import Home, home
+from cotality.parallel._backends.futures.relay import Speaking
+from cotality.parallel._backends.turns import Turns
 from cotality.parallel._data.said import Said
 
 
@@ -25,11 +27,18 @@ class Hearing:
     Parameters:
         wanted: What the caller wants to hear; empty: nothing.
         caller: Where that is; what is said there is heard as it is.
-        early: Called from any thread when something was said, with this, by somebody who has a way to send it before
-            the batch has ended; None: nobody has.
+        speaking: Tells it at once, as long as it can; None: nobody can.
+        early: Called from any thread when something was said that was not told at once, with this, by somebody who has
+            another way to send it before the batch has ended; None: nobody has.
     """
 
-    def __init__(self, wanted: bytes, caller: Home, early: Callable[[Hearing], object] | None) -> None:
+    def __init__(
+        self,
+        wanted: bytes,
+        caller: Home,
+        speaking: Speaking | None = None,
+        early: Callable[[Hearing], object] | None = None,
+    ) -> None:
         here = home()
         self._listener: Listener | None = None
         if wanted and caller.interpreter != here.interpreter:
@@ -37,9 +46,13 @@ class Hearing:
             self._listener = Listener(listening, _told(listening, caller, here), self._take_down)
         self._token: Token[Listener | None] | None = None
         self._place = 0
+        self._turns = Turns(self._pass_on)
+        self._line = self._speaking = speaking
         self._early = early
+        self.told = 0
+        """How many pieces were told at once."""
         self._said: deque[tuple[int, bytes]] = deque()
-        """By which task, and what."""
+        """What was not: by which task, and what."""
 
     def __enter__(self) -> None:
         if self._listener is not None:
@@ -58,9 +71,20 @@ class Hearing:
             self._listener.end_lines()
             ear.reset(self._token)
             _post.leave()
+        if self._line is not None:
+            self._line.close()
 
     def _take_down(self, said: Said) -> None:
-        self._said.append((self._place, wire.dumps(said)))
+        self._turns.take(self._place, wire.dumps(said))
+
+    def _pass_on(self, place: int, message: bytes) -> None:
+        # An interrupt may come in between. Then it is not told at once any more: what is told later must not overtake.
+        speaking, self._speaking = self._speaking, None
+        if speaking is not None and speaking.say(place, message):
+            self._speaking = speaking
+            self.told += 1
+            return
+        self._said.append((place, message))
         if self._early is not None:
             self._early(self)
 

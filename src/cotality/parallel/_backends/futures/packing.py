@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
 from cotality.parallel._backends.futures.home import home
+from cotality.parallel._backends.futures.relay import Way
 from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
@@ -94,13 +95,15 @@ class Arrived(NamedTuple):
         results: Failure and value of each task that ran; those behind them did not start.
         machine: Which machine's clock the times are of.
         times: When the first one began and each of them ended.
-        said: What tasks have said, by their places.
+        told: How many pieces of what tasks have said were told at once.
+        said: The rest, by their places.
     """
 
     worker: str
     results: list[tuple[BaseException | None, Any]]
     machine: str
     times: list[float]
+    told: int
     said: list[tuple[int, bytes]]
 
 
@@ -127,8 +130,13 @@ class Packing:
         """What of a batch can travel, and what can not."""
         return self._outbound.pack_alike(batch) or self._outbound.pack_batch(batch)
 
-    def write(self, packed: Packed) -> tuple[bytes, list[Any]]:
-        """The message for ``run_batch``, and its inputs."""
+    def write(self, packed: Packed, way: Way | None) -> tuple[bytes, list[Any]]:
+        """The message for ``run_batch``, and its inputs.
+
+        Parameters:
+            packed: The batch.
+            way: How it tells at once what its tasks say; None: it can not.
+        """
         self._listening = self._listening or listening(prints=self._prints)
         here = home() if self._prints else home()._replace(stdout=None, stderr=None)
         inputs: list[Any] = []
@@ -149,9 +157,10 @@ class Packing:
                 functions[number] = len(inputs)
                 inputs.append(self._put_function(number, function.message))
         names, columns = packed.columns
-        content = (
+        content: tuple[Any, ...] = (
             tuple(here),
             self._listening,
+            None if way is None else tuple(way),
             self._width,
             functions,
             next(iter(functions)),
@@ -186,9 +195,9 @@ class Packing:
             store: Makes what stands for a large result that has not come along; None: all have.
         """
         content, lent = report
-        worker, outcomes, machine, times, said = marshal.loads(content)
+        worker, outcomes, machine, times, told, said = marshal.loads(content)
         results = [self._result(planned[1], data, lent, store) for planned, data in zip(calls, outcomes, strict=False)]
-        return Arrived(worker, results, machine, times, said)
+        return Arrived(worker, results, machine, times, told, said)
 
     def _result(
         self, call: AnyCall, data: bytes, lent: Sequence[Lent], store: Callable[[int], Stored] | None

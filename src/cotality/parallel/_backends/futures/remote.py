@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.home import MACHINE, Home
 from cotality.parallel._backends.futures.overhear import Hearing
+from cotality.parallel._backends.futures.relay import Speaking, Way
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results, unpacking
 from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
@@ -40,7 +41,7 @@ ONCE_BYTES = 1024 * 1024
 """What is at least this large is built once where it is, and seen by all tasks there."""
 
 Report: TypeAlias = "tuple[bytes, list[Lent]]"
-"""Worker, results, times and what was said; and the results that are large."""
+"""Worker, results, times, how much was said at once and what was not; and the results that are large."""
 
 
 class Lent:
@@ -144,8 +145,9 @@ class _Batch:
     """A batch while it runs."""
 
     def __init__(self, content: tuple[Any, ...], inputs: Sequence[Any]) -> None:
-        caller, self._wanted, self._width, self._functions, number, names, columns, self._places = content
+        caller, self._wanted, way, self._width, self._functions, number, names, columns, self._places = content
         self._caller = Home(*caller)
+        self._speaking = None if way is None else Speaking(Way(*way))
         self._inputs = inputs
         self._results = _Apart()
         self._previous: tuple[Any] | None = None
@@ -155,7 +157,7 @@ class _Batch:
     def run(self, worker: str | None, early: Callable[[Hearing], object] | None) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
         outcomes: list[bytes] = []
-        hearing = Hearing(self._wanted, self._caller, early)
+        hearing = Hearing(self._wanted, self._caller, self._speaking, early)
         times = [monotonic()]
         with hearing:
             try:
@@ -168,7 +170,7 @@ class _Batch:
                 hearing.turn_to(len(outcomes))
                 outcomes.append(self._outcome(call, row))
                 times.append(monotonic())
-        told = worker or _place(self._caller), outcomes, MACHINE, times, hearing.take()
+        told = worker or _place(self._caller), outcomes, MACHINE, times, hearing.told, hearing.take()
         return marshal.dumps(told), self._results.lent
 
     def _outcome(self, call: Callable[..., Any], row: tuple[Any, ...]) -> bytes:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from struct import Struct
 
 from cotality.parallel._backends.processes.board import DONE, END_BITS, SAID, STARTED, Board
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed
 from cotality.parallel._backends.processes.kinds import SAYS
+from cotality.parallel._backends.turns import Turns
 
 SEQUENCE = Struct("=Q")
 
@@ -25,9 +24,7 @@ class Voice:
     def __init__(self, channel: Channel, board: Board) -> None:
         self._channel = channel
         self._words = board.words
-        self._lock = threading.RLock()
-        self._speaker = 0
-        self._waiting: deque[tuple[int, bytes, int]] = deque()
+        self._turns = Turns(self._send)
         self._pid = os.getpid()
         self.last = 0
         """The last sequence number of the batch that is under way, or was."""
@@ -38,24 +35,12 @@ class Voice:
         Raises:
             ChannelClosed: the parent is gone.
         """
-        me = threading.get_ident()
-        self._waiting.append((kind, payload, fd))
-        while True:
-            if self._speaker == me:
-                # A signal has come while this thread was sending, and its handler has something to say: in its turn.
-                return
-            with self._lock:
-                self._speaker = me
-                try:
-                    while self._waiting:
-                        frame = self._waiting.popleft()
-                        self._channel.send(*frame)
-                        if frame[0] == SAYS:
-                            self._words[SAID] += 1
-                finally:
-                    self._speaker = 0
-            if not self._waiting:
-                return
+        self._turns.take(kind, payload, fd)
+
+    def _send(self, kind: int, payload: bytes, fd: int) -> None:
+        self._channel.send(kind, payload, fd)
+        if kind == SAYS:
+            self._words[SAID] += 1
 
     def say(self, message: bytes) -> bool:
         """Pass on what the running task says; False in a process that a task has forked: the parent is not its own."""

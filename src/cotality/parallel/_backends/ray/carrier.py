@@ -52,6 +52,7 @@ class RayCarrier:
         self._refs: dict[int, tuple[Any, Any]] = {}
         """What stands for the two parts of a report, by their cargos."""
         self._dropped: list[Any] = []
+        self.host = _host()
         self.packing = Packing(ray.put, width, prints=not _shows_prints())
 
     def launch(self, cargo: Cargo, message: bytes, inputs: Sequence[Any]) -> Any:
@@ -137,6 +138,12 @@ def _unfinished(refs: list[Any], seconds: float) -> list[Any]:
 def _shows_prints() -> bool:
     """Whether Ray itself shows in this process what its workers print, at once: ``log_to_driver`` has it do so."""
     return any(thread.name == "ray_print_logs" for thread in threading.enumerate())
+
+
+def _host() -> str | None:
+    """Where workers reach this process: at the address where they get from it what it has put. Behind Ray Client they
+    do not; somebody on the cluster stands for it there."""
+    return None if ray.util.client.ray.is_connected() else ray.util.get_node_ip_address()
 
 
 def _rung() -> list[tuple[int, str, float]]:
