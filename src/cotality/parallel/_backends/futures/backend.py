@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from cotality.parallel._backends.capture import wire
 from cotality.parallel._backends.futures.home import MACHINE
 from cotality.parallel._backends.futures.packing import Arrived, Packing
-from cotality.parallel._backends.futures.relay import Relay, Way
+from cotality.parallel._backends.futures.line import Line, Way
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import repeat
 from cotality.parallel._backends.processes.outbound import Packed, Shortage
@@ -53,7 +53,7 @@ class Cargo:
         """Where it runs, as far as is known."""
         self.future: Any = None
         self.number: int | None = None
-        """By which the relay knows it; None: there is none."""
+        """By which the line knows it; None: there is none."""
         self.reported: set[int] = set()
         """The tickets of those that were interrupted."""
 
@@ -144,7 +144,7 @@ class FuturesBackend:
         self._gate = Gate()
         self._woken = False
         self._host = carrier.host
-        self._relay: Relay | None = None
+        self._line: Line | None = None
 
     def ring(self, bell: Callable[[], None]) -> None:
         self._gate.bell = bell
@@ -200,11 +200,11 @@ class FuturesBackend:
 
     def _way_of(self, cargo: Cargo) -> Way | None:
         """How a batch tells at once what its tasks say."""
-        if self._relay is None and self._host is not None:
+        if self._line is None and self._host is not None:
             self._listen(self._host)
-        if self._relay is None:
+        if self._line is None:
             return None
-        way = self._relay.expect(cargo.hear)
+        way = self._line.expect(cargo.hear)
         cargo.number = way.number
         return way
 
@@ -212,22 +212,22 @@ class FuturesBackend:
         # Tried once: what can not be told at once comes with the results.
         self._host = None
         try:
-            relay = Relay(host)
+            line = Line(host)
         except OSError:
             # No descriptor is left, or that is no address of this machine.
             return
-        self._relay = relay
+        self._line = line
         try:
-            relay.start()
+            line.start()
         except RuntimeError:
             # No thread is left.
-            self._relay = None
-            relay.close()
+            self._line = None
+            line.close()
 
     def _settle(self, cargo: Cargo, told: int | None) -> None:
-        """Hear what a batch has said that is over; ``told``: see ``Relay.settle``."""
-        if self._relay is not None and cargo.number is not None:
-            self._relay.settle(cargo.number, told)
+        """Hear what a batch has said that is over; ``told``: see ``Line.settle``."""
+        if self._line is not None and cargo.number is not None:
+            self._line.settle(cargo.number, told)
 
     def _has_landed(self, cargo: Cargo) -> None:
         """From any thread: a future is done."""
@@ -369,8 +369,8 @@ class FuturesBackend:
             cargo.empty()
         self._landed.clear()
         self._said.clear()
-        if self._relay is not None:
-            self._relay.close()
+        if self._line is not None:
+            self._line.close()
         # Futures that are dropped may hold this for a while, and it must not hold the run.
         self._belonging = None
         self._carrier.packing.clear()

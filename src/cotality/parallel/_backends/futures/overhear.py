@@ -16,7 +16,7 @@ from cotality.parallel._backends.capture.printed import PrintsBeside
 from cotality.parallel._backends.capture.records import RecordsBeside
 from cotality.parallel._backends.capture.warned import WarningsBeside
 from cotality.parallel._backends.futures.home import Home, home
-from cotality.parallel._backends.futures.relay import Speaking
+from cotality.parallel._backends.futures.line import Speaking
 from cotality.parallel._backends.turns import Turns
 from cotality.parallel._data.said import Said
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
 from cotality.parallel._backends.futures.home import home
-from cotality.parallel._backends.futures.relay import Way
+from cotality.parallel._backends.futures.line import Way
 from cotality.parallel._backends.futures.remote import CURE, Lent, Report
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure

@@ -57,7 +57,7 @@ class Way(NamedTuple):
     number: int
 
 
-class Relay:
+class Line:
     """The caller's end, for one run. Its thread reads; what it hears it tells from there.
 
     Parameters:
@@ -213,7 +213,7 @@ class _Expected:
     """A batch that may speak.
 
     Parameters:
-        hear: See ``Relay.expect``.
+        hear: See ``Line.expect``.
     """
 
     __slots__ = ("hear", "heard")
@@ -228,12 +228,12 @@ class _Listening:
     """One batch that speaks.
 
     Parameters:
-        relay: Who is told.
+        line: Who is told.
         connection: Where it is heard.
     """
 
-    def __init__(self, relay: Relay, connection: socket.socket) -> None:
-        self._relay = relay
+    def __init__(self, line: Line, connection: socket.socket) -> None:
+        self._line = line
         self._connection = connection
         self._received = bytearray()
         self._number: int | None = None
@@ -248,7 +248,7 @@ class _Listening:
             data = b""
         self._received += data
         if not data or not self._is_welcome():
-            self._relay.drop(connection)
+            self._line.drop(connection)
         elif self._number is not None:
             self._take(self._number)
 
@@ -256,7 +256,7 @@ class _Listening:
         """False for a stranger, of whom nothing is read."""
         if self._number is None and len(self._received) >= _HELLO.size:
             secret, number = _HELLO.unpack_from(self._received)
-            if not self._relay.knows(secret):
+            if not self._line.knows(secret):
                 return False
             del self._received[: _HELLO.size]
             self._number = number
@@ -273,7 +273,7 @@ class _Listening:
             end = begin + _HEADER.size + size
             if len(self._received) < end:
                 break
-            self._relay.take(number, place, bytes(self._received[end - size : end]))
+            self._line.take(number, place, bytes(self._received[end - size : end]))
             begin = end
         del self._received[:begin]
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from cotality.parallel._backends.futures import relay as module
-from cotality.parallel._backends.futures.relay import LOOPBACK, Relay, Speaking, Way
+from cotality.parallel._backends.futures import line as module
+from cotality.parallel._backends.futures.line import LOOPBACK, Line, Speaking, Way
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
+def line() -> Iterator[Line]:
     """One that listens."""
-    with closing(Relay(LOOPBACK)) as relay:
-        relay.start()
-        yield relay
+    with closing(Line(LOOPBACK)) as line:
+        line.start()
+        yield line
 
 
 @pytest.fixture
@@ -34,19 +34,19 @@ def hear(heard: list[tuple[int, bytes]]) -> Any:
     return lambda place, message: heard.append((place, message))
 
 
-def test_what_is_told_is_heard_in_order_when_the_batch_is_over(relay: Relay, heard: list[tuple[int, bytes]]) -> None:
-    way = relay.expect(hear(heard))
+def test_what_is_told_is_heard_in_order_when_the_batch_is_over(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way = line.expect(hear(heard))
     told = [(n % 7, b"x" * (n * n)) for n in range(1000)]
     with closing(Speaking(way)) as speaking:
         assert all(speaking.say(place, message) for place, message in told)
-        relay.settle(way.number, len(told))
+        line.settle(way.number, len(told))
         assert heard == told
 
 
 def test_what_a_batch_has_told_that_died_is_heard_when_that_is_known(
-    relay: Relay, heard: list[tuple[int, bytes]]
+    line: Line, heard: list[tuple[int, bytes]]
 ) -> None:
-    way = relay.expect(hear(heard))
+    way = line.expect(hear(heard))
     told = [(n, b"x" * 10_000) for n in range(200)]
     speaking = Speaking(way)
     assert all(speaking.say(place, message) for place, message in told)
@@ -54,50 +54,50 @@ def test_what_a_batch_has_told_that_died_is_heard_when_that_is_known(
     # In the midst of a message.
     speaking._connection.sendall(module._HEADER.pack(0, 100) + b"half")
     speaking.close()
-    relay.settle(way.number, None)
+    line.settle(way.number, None)
     assert heard == told
 
 
-def test_batches_are_told_apart(relay: Relay) -> None:
+def test_batches_are_told_apart(line: Line) -> None:
     each: list[list[tuple[int, bytes]]] = [[], [], []]
-    ways = [relay.expect(hear(heard)) for heard in each]
+    ways = [line.expect(hear(heard)) for heard in each]
     batches = [Speaking(way) for way in ways]
     for n in range(50):
         for number, speaking in enumerate(batches):
             assert speaking.say(n, b"%d" % number)
     for way, speaking in zip(ways, batches, strict=True):
-        relay.settle(way.number, 50)
+        line.settle(way.number, 50)
         speaking.close()
     assert each == [[(n, b"%d" % number) for n in range(50)] for number in range(3)]
 
 
-def test_a_stranger_is_not_listened_to(relay: Relay, heard: list[tuple[int, bytes]]) -> None:
-    way = relay.expect(hear(heard))
+def test_a_stranger_is_not_listened_to(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way = line.expect(hear(heard))
     with socket.create_connection((way.host, way.port), 5) as stranger:
         stranger.sendall(module._HELLO.pack(b"guess".ljust(16), way.number) + module._HEADER.pack(0, 1) + b"x")
         # The end, or an error, by how much of it had been read.
         with suppress(ConnectionError):
             assert stranger.recv(1) == b""
-    relay.settle(way.number, None)
+    line.settle(way.number, None)
     assert heard == []
 
 
-def test_what_comes_when_the_batch_is_over_is_heard_by_nobody(relay: Relay, heard: list[tuple[int, bytes]]) -> None:
-    way, other = relay.expect(hear(heard)), relay.expect(hear(heard))
+def test_what_comes_when_the_batch_is_over_is_heard_by_nobody(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way, other = line.expect(hear(heard)), line.expect(hear(heard))
     with closing(Speaking(way)) as late:
         assert late.say(0, b"in time")
-        relay.settle(way.number, 1)
+        line.settle(way.number, 1)
         assert late.say(0, b"late")
-    relay.settle(other.number, None)
+    line.settle(other.number, None)
     assert heard == [(0, b"in time")]
 
 
 def test_when_the_run_is_over_nothing_can_be_told(heard: list[tuple[int, bytes]]) -> None:
-    relay = Relay(LOOPBACK)
-    relay.start()
-    with closing(Speaking(relay.expect(hear(heard)))) as speaking:
+    line = Line(LOOPBACK)
+    line.start()
+    with closing(Speaking(line.expect(hear(heard)))) as speaking:
         assert speaking.say(0, b"x")
-        relay.close()
+        line.close()
         until = time.monotonic() + 10
         while speaking.say(0, b"y"):
             assert time.monotonic() < until
@@ -114,8 +114,8 @@ def test_a_caller_that_does_not_answer_is_given_up_once_for_all_batches(monkeypa
         assert time.monotonic() - started < 0.1
 
 
-def test_nobody_tries_to_reach_the_loopback_address_of_another_machine(relay: Relay) -> None:
-    way = relay.expect(hear([]))
+def test_nobody_tries_to_reach_the_loopback_address_of_another_machine(line: Line) -> None:
+    way = line.expect(hear([]))
     assert not Speaking(way._replace(machine="another")).say(0, b"x")
     with closing(Speaking(way)) as speaking:
         assert speaking.say(0, b"x")
@@ -123,7 +123,7 @@ def test_nobody_tries_to_reach_the_loopback_address_of_another_machine(relay: Re
 
 def test_one_that_never_began_ends_at_once() -> None:
     before = os.listdir("/proc/self/fd")
-    Relay(LOOPBACK).close()
+    Line(LOOPBACK).close()
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -152,16 +152,16 @@ def test_nothing_is_left_open_where_no_descriptor_is_left_to_listen() -> None:
     before = os.listdir("/proc/self/fd")
     for count in range(4):
         with descriptors_left(count), pytest.raises(OSError, match="Too many open files"):
-            Relay(LOOPBACK)
+            Line(LOOPBACK)
     assert os.listdir("/proc/self/fd") == before
 
 
 def test_where_no_descriptor_is_left_for_a_batch_it_is_not_let_in(heard: list[tuple[int, bytes]]) -> None:
-    with closing(Relay(LOOPBACK)) as relay:
-        relay.start()
-        way = relay.expect(hear(heard))
+    with closing(Line(LOOPBACK)) as line:
+        line.start()
+        way = line.expect(hear(heard))
         # One for the batch, none for the caller, who is the same process here.
         with descriptors_left(1), closing(Speaking(way)) as speaking:
             assert not speaking.say(0, b"x")
-        relay.settle(way.number, 0)
+        line.settle(way.number, 0)
     assert heard == []
