@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 
 from cotality.parallel._backends.capture import wire
 from cotality.parallel._backends.futures.home import MACHINE
-from cotality.parallel._backends.futures.packing import Arrived, Packing
 from cotality.parallel._backends.futures.line import Line, Way
+from cotality.parallel._backends.futures.packing import Arrived, Packing
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import repeat
 from cotality.parallel._backends.processes.outbound import Packed, Shortage
