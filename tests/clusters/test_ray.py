@@ -81,6 +81,15 @@ def test_a_timeout_ends_the_worker_and_its_place_is_free(ray: Any) -> None:
     assert [a, b, c, d] == [0, 2, 4, 6]
 
 
+def test_a_timeout_that_comes_as_its_task_ends_concerns_no_other_task(ray: Any) -> None:
+    seconds = [0.03, 0.045, 0.049, 0.05, 0.055, 0.08] * 5
+    tasks: list[Task[Any]] = [Task(wait, {"seconds": each, "value": n}) for n, each in enumerate(seconds)]
+    results = run(tasks, backend=ray, timeout=0.05, return_exceptions=True)
+    late = [n for n, result in enumerate(results) if isinstance(result, TaskTimeout)]
+    assert late
+    assert [result for n, result in enumerate(results) if n not in late] == [n for n in range(30) if n not in late]
+
+
 def test_what_workers_can_not_import_is_told_with_the_cure(
     ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -74,7 +78,7 @@ def test_batches_are_told_apart(line: Line) -> None:
 def test_a_stranger_is_not_listened_to(line: Line, heard: list[tuple[int, bytes]]) -> None:
     way = line.expect(hear(heard))
     with socket.create_connection((way.host, way.port), 5) as stranger:
-        stranger.sendall(module._HELLO.pack(b"guess".ljust(16), way.number) + module._HEADER.pack(0, 1) + b"x")
+        stranger.sendall(module._HELLO.pack(b"guess".ljust(16), way.number, False) + module._HEADER.pack(0, 1) + b"x")
         # The end, or an error, by how much of it had been read.
         with suppress(ConnectionError):
             assert stranger.recv(1) == b""
@@ -165,3 +169,57 @@ def test_where_no_descriptor_is_left_for_a_batch_it_is_not_let_in(heard: list[tu
             assert not speaking.say(0, b"x")
         line.settle(way.number, 0)
     assert heard == []
+
+
+@contextmanager
+def on_a_leash(way: Way) -> Iterator[subprocess.Popen[str]]:
+    """A process in which a batch runs that never ends, until it reads a line; says so when it has begun."""
+    program = f"""
+        import sys
+        from cotality.parallel._backends.futures.line import Leash, Way
+        with Leash(Way(*{tuple(way)!r})):
+            print("begun", flush=True)
+            sys.stdin.readline()
+        print("over", flush=True)
+        sys.stdin.readline()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_worker_on_a_leash_can_be_ended(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way = line.expect(hear(heard))
+    assert not line.end(way.number)
+    with on_a_leash(way) as process:
+        assert line.end(way.number)
+        assert process.wait(10) == -signal.SIGKILL
+    line.settle(way.number, None)
+
+
+def test_a_worker_whose_batch_is_over_lives_on(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way = line.expect(hear(heard))
+    with on_a_leash(way) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "over\n"
+        assert line.end(way.number)
+        line.settle(way.number, 0)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait(10) == 0
+
+
+def test_a_worker_on_a_leash_ends_with_the_run(heard: list[tuple[int, bytes]]) -> None:
+    line = Line(LOOPBACK)
+    line.start()
+    with on_a_leash(line.expect(hear(heard))) as process:
+        line.close()
+        assert process.wait(10) == -signal.SIGKILL

@@ -40,7 +40,19 @@ class Cargo:
         hear: Takes what its tasks say before it is over.
     """
 
-    __slots__ = ("__weakref__", "_hear", "began", "future", "number", "packed", "reported", "sent", "timed", "worker")
+    __slots__ = (
+        "__weakref__",
+        "_hear",
+        "began",
+        "future",
+        "line",
+        "number",
+        "packed",
+        "reported",
+        "sent",
+        "timed",
+        "worker",
+    )
 
     def __init__(self, packed: Packed, sent: float, *, timed: bool, hear: Callable[[Planned, bytes], object]) -> None:
         self.packed = packed
@@ -52,8 +64,10 @@ class Cargo:
         self.worker = ""
         """Where it runs, as far as is known."""
         self.future: Any = None
-        self.number: int | None = None
-        """By which the line knows it; None: there is none."""
+        self.line: Line | None = None
+        """Over which its tasks are heard; None: there is none."""
+        self.number = -1
+        """By which the line knows it."""
         self.reported: set[int] = set()
         """The tickets of those that were interrupted."""
 
@@ -63,6 +77,10 @@ class Cargo:
         # What comes when it is over nobody waits for.
         if place < len(planned):
             self._hear(planned[place], message)
+
+    def end(self) -> bool:
+        """End its worker, unless it is over; False if only others can."""
+        return self.line is not None and self.line.end(self.number)
 
     def empty(self) -> None:
         """It is over. Its future may live on, and with it what it calls back, which holds this."""
@@ -205,7 +223,7 @@ class FuturesBackend:
         if self._line is None:
             return None
         way = self._line.expect(cargo.hear)
-        cargo.number = way.number
+        cargo.line, cargo.number = self._line, way.number
         return way
 
     def _listen(self, host: str) -> None:
@@ -226,8 +244,8 @@ class FuturesBackend:
 
     def _settle(self, cargo: Cargo, told: int | None) -> None:
         """Hear what a batch has said that is over; ``told``: see ``Line.settle``."""
-        if self._line is not None and cargo.number is not None:
-            self._line.settle(cargo.number, told)
+        if cargo.line is not None:
+            cargo.line.settle(cargo.number, told)
 
     def _has_landed(self, cargo: Cargo) -> None:
         """From any thread: a future is done."""
@@ -369,12 +387,12 @@ class FuturesBackend:
             cargo.empty()
         self._landed.clear()
         self._said.clear()
-        if self._line is not None:
-            self._line.close()
         # Futures that are dropped may hold this for a while, and it must not hold the run.
         self._belonging = None
         self._carrier.packing.clear()
         self._carrier.close()
+        if self._line is not None:
+            self._line.close()
 
 
 def _another(failure: BaseException) -> BaseException:

@@ -1,7 +1,7 @@
 """How what tasks say comes to the caller at once: over a connection that a batch makes when one of them says something.
 
 What was sent is in the kernel's hands, and arrives even if the worker dies the next moment. Where no connection can be
-made, what was said takes a slower way; see ``Hearing``.
+made, what was said takes a slower way; see ``Hearing``. Over another connection the caller can end the worker.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import selectors
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import count
 from struct import Struct
 from struct import error as StructError
@@ -22,6 +22,7 @@ from cotality.parallel._backends.crew import start_thread
 from cotality.parallel._backends.daemons import uninterrupted
 from cotality.parallel._backends.futures.home import MACHINE
 from cotality.parallel._backends.gate import Gate
+from cotality.parallel._backends.processes.lifeline import can_die_at_word, die_at_word, live_on
 
 LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 512
@@ -33,8 +34,8 @@ SEND_SECONDS: Final = 10.0
 ARRIVE_SECONDS: Final = 1.0
 """How long what was sent may take behind the report of its batch, which comes another way."""
 
-_HELLO = Struct("!16sQ")
-"""The secret, and the batch."""
+_HELLO = Struct("!16sQ?")
+"""The secret, the batch, and whether this is its leash."""
 _WELCOME = b"\1"
 _HEADER = Struct("!II")
 """Which task, and how many bytes."""
@@ -133,6 +134,14 @@ class Line:
         while not enough() and (left := until - monotonic()) > 0:
             self._news.wait(left)
 
+    def end(self, number: int) -> bool:
+        """End the worker that runs a batch, unless that is over; False if it is not on a leash, or has not begun."""
+        batch = self._expected[number]
+        if batch.leash is not None:
+            with suppress(OSError):
+                batch.leash.send(b"\0")
+        return batch.leash is not None
+
     def close(self) -> None:
         """The run is over."""
         uninterrupted(self._close)
@@ -191,6 +200,12 @@ class Line:
         """Whether this is a batch of this run."""
         return hmac.compare_digest(secret, self._secret)
 
+    def leash(self, number: int, connection: socket.socket) -> None:
+        """A batch has begun whose worker can be ended."""
+        batch = self._expected.get(number)
+        if batch is not None:
+            batch.leash = connection
+
     def take(self, number: int, place: int, message: bytes) -> None:
         """A task has said something."""
         batch = self._expected.get(number)
@@ -216,12 +231,14 @@ class _Expected:
         hear: See ``Line.expect``.
     """
 
-    __slots__ = ("hear", "heard")
+    __slots__ = ("hear", "heard", "leash")
 
     def __init__(self, hear: Callable[[int, bytes], object]) -> None:
         self.hear = hear
         self.heard = 0
         """How many pieces have come."""
+        self.leash: socket.socket | None = None
+        """Where its worker is told to end; it is closed when the batch is over."""
 
 
 class _Listening:
@@ -255,11 +272,13 @@ class _Listening:
     def _is_welcome(self) -> bool:
         """False for a stranger, of whom nothing is read."""
         if self._number is None and len(self._received) >= _HELLO.size:
-            secret, number = _HELLO.unpack_from(self._received)
+            secret, number, is_leash = _HELLO.unpack_from(self._received)
             if not self._line.knows(secret):
                 return False
             del self._received[: _HELLO.size]
             self._number = number
+            if is_leash:
+                self._line.leash(number, self._connection)
             try:
                 self._connection.send(_WELCOME)
             except OSError:
@@ -300,6 +319,7 @@ class Speaking:
         try:
             if self._connection is None:
                 self._connection = _connected(self._way)
+                self._connection.settimeout(SEND_SECONDS)
             self._connection.sendall(_HEADER.pack(place, len(message)) + message)
         except BaseException as error:
             # What came behind a part of this would not be understood.
@@ -316,11 +336,35 @@ class Speaking:
             self._connection.close()
 
 
+class Leash:
+    """Lets the caller end this process as long as a batch runs in it, also one that is stuck in C code.
+
+    Parameters:
+        way: How the caller is reached.
+    """
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._connection: socket.socket | None = None
+
+    def __enter__(self) -> None:
+        if can_die_at_word():
+            with suppress(OSError):
+                self._connection = _connected(self._way, leash=True)
+                die_at_word(self._connection.fileno())
+
+    def __exit__(self, *_error: object) -> None:
+        if self._connection is not None:
+            with suppress(OSError):
+                live_on(self._connection.fileno())
+            self._connection.close()
+
+
 _unreachable: Final[set[tuple[str, int]]] = set()
 """Callers that did not answer: the next batch does not wait for them again."""
 
 
-def _connected(way: Way) -> socket.socket:
+def _connected(way: Way, *, leash: bool = False) -> socket.socket:
     """A connection to a caller who listens.
 
     Raises:
@@ -332,7 +376,10 @@ def _connected(way: Way) -> socket.socket:
     try:
         connection = socket.create_connection(address, CONNECT_SECONDS)
         try:
-            _introduce(connection, way)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(_HELLO.pack(way.secret, way.number, leash))
+            if connection.recv(1) != _WELCOME:
+                raise ConnectionError("somebody else listens there")
         except BaseException:
             connection.close()
             raise
@@ -342,11 +389,3 @@ def _connected(way: Way) -> socket.socket:
         _unreachable.add(address)
         raise
     return connection
-
-
-def _introduce(connection: socket.socket, way: Way) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sendall(_HELLO.pack(way.secret, way.number))
-    if connection.recv(1) != _WELCOME:
-        raise ConnectionError("somebody else listens there")
-    connection.settimeout(SEND_SECONDS)

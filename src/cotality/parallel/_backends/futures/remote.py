@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from contextvars import copy_context
 from functools import lru_cache
 from pickle import PickleBuffer
@@ -19,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.home import MACHINE, Home
-from cotality.parallel._backends.futures.line import Speaking, Way
+from cotality.parallel._backends.futures.line import Leash, Speaking, Way
 from cotality.parallel._backends.futures.overhear import Hearing
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results, unpacking
@@ -122,6 +123,7 @@ def run_batch(
     *inputs: Any,
     worker: str | None = None,
     early: Callable[[Hearing], object] | None = None,
+    leashed: bool = False,
 ) -> Report:
     """Run a batch.
 
@@ -131,6 +133,7 @@ def run_batch(
         inputs: What of it is large: each a ``Lent``, or the report of a batch that has made it.
         worker: What is said of where it ran; None: the process.
         early: See ``Hearing``.
+        leashed: Whether the caller may end this process meanwhile, which must run nothing else.
 
     Raises:
         TransferError: this place has another version than the caller.
@@ -138,7 +141,7 @@ def run_batch(
     if tuple(version) != VERSION:
         here, there = (f"cotality-workflow {v} on Python {major}.{minor}" for v, major, minor in (VERSION, version))
         raise TransferError(f"the worker has {here}, the caller {there}: install the same in both; no task was started")
-    return _Batch(marshal.loads(message), inputs).run(worker, early)
+    return _Batch(marshal.loads(message), inputs).run(worker, early, leashed=leashed)
 
 
 class _Batch:
@@ -147,19 +150,21 @@ class _Batch:
     def __init__(self, content: tuple[Any, ...], inputs: Sequence[Any]) -> None:
         caller, self._wanted, way, self._width, self._functions, number, names, columns, self._places = content
         self._caller = Home(*caller)
-        self._speaking = None if way is None else Speaking(Way(*way))
+        self._way = None if way is None else Way(*way)
         self._inputs = inputs
         self._results = _Apart()
         self._previous: tuple[Any] | None = None
         """The result of the last task, if the one behind it needs it."""
         self._number, self._names, self._columns = number, names, columns
 
-    def run(self, worker: str | None, early: Callable[[Hearing], object] | None) -> Report:
+    def run(self, worker: str | None, early: Callable[[Hearing], object] | None, *, leashed: bool) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
         outcomes: list[bytes] = []
-        hearing = Hearing(self._wanted, self._caller, self._speaking, early)
-        times = [monotonic()]
-        with hearing:
+        speaking = None if self._way is None else Speaking(self._way)
+        hearing = Hearing(self._wanted, self._caller, speaking, early)
+        leash = Leash(self._way) if leashed and self._way is not None else nullcontext()
+        with hearing, leash:
+            times = [monotonic()]
             try:
                 call, rows = self._calls()
             except _Unloadable as unloadable:

@@ -45,21 +45,45 @@ in_forked_children(let_go)
 
 def hold_on_to(fd: int) -> None:
     """In a child: end by SIGKILL when the parent has ended; takes the descriptor over."""
-    import fcntl
-
-    if hasattr(fcntl, "F_SETSIG"):
+    if can_die_at_word():
         # Owner and signal belong to an open file, which forked siblings would share: open it anew.
         own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
         os.close(fd)
-        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
-        poll = select.poll()
-        poll.register(own, select.POLLIN)
-        if poll.poll(0):
-            os._exit(0)
+        die_at_word(own)
     else:
         threading.Thread(target=_watch, args=(fd,), name="cotality-lifeline", daemon=True).start()
+
+
+def can_die_at_word() -> bool:
+    """Whether this system has what ``die_at_word`` needs."""
+    import fcntl
+
+    return hasattr(fcntl, "F_SETSIG")
+
+
+def die_at_word(fd: int) -> None:
+    """End by SIGKILL as soon as something comes there, or the other end is closed.
+
+    Raises:
+        OSError: a sandbox forbids it.
+    """
+    import fcntl
+
+    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if poll.poll(0):
+        # It has come before.
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def live_on(fd: int) -> None:
+    """What comes there from now on means nothing."""
+    import fcntl
+
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_ASYNC)
 
 
 def _watch(fd: int) -> None:

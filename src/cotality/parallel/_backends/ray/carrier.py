@@ -51,7 +51,8 @@ class RayCarrier:
         self._run = _remote().options(num_returns=2, max_retries=0, **needs)
         self._refs: dict[int, tuple[Any, Any]] = {}
         """What stands for the two parts of a report, by their cargos."""
-        self._dropped: list[Any] = []
+        self._dropped: dict[Any, Cargo] = {}
+        """Nobody waits for these any more, by what stands for them."""
         self.host = _host()
         self.packing = Packing(ray.put, width, prints=not _shows_prints())
 
@@ -111,22 +112,31 @@ class RayCarrier:
         return cargo.began is not None
 
     def end(self, cargo: Cargo) -> bool:
-        # By force: the worker ends, and Ray starts another one.
-        ray.cancel(self._refs[id(cargo)][0], force=True)
+        _end(cargo, self._refs[id(cargo)][0])
         return True
 
     def drop(self, cargo: Cargo) -> None:
         refs = self._refs.pop(id(cargo), None)
         if refs is not None:
-            self._dropped.append(refs[0])
+            self._dropped[refs[0]] = cargo
 
     def close(self) -> None:
-        dropped, self._dropped = self._dropped, []
-        rest = _unfinished(dropped, FINISH_SECONDS)
+        dropped, self._dropped = self._dropped, {}
+        rest = _unfinished(list(dropped), FINISH_SECONDS)
         for ref in rest:
-            ray.cancel(ref, force=True)
+            _end(dropped[ref], ref)
         # Until it is known that a worker has ended, it would be given other tasks.
         _unfinished(rest, END_SECONDS)
+
+
+def _end(cargo: Cargo, ref: Any) -> None:
+    """End a batch by force: its worker ends, and Ray starts another one.
+
+    Ray itself is asked only for what has not begun. It says at once that what it ends is over, gives what comes next to
+    the worker that is about to end, and ends the whole program if an answer was on its way at that moment.
+    """
+    if not cargo.end():
+        ray.cancel(ref, force=True)
 
 
 def _unfinished(refs: list[Any], seconds: float) -> list[Any]:

@@ -24,7 +24,7 @@ def run_here(version: Sequence[Any], message: bytes, bell: Any, number: int, *in
     worker = f"ray worker {ray.get_runtime_context().get_worker_id()[:12]}"
     if bell is not None:
         bell.ring.remote(number, worker)
-    told, large = run_batch(version, message, *inputs, worker=worker)
+    told, large = run_batch(version, message, *inputs, worker=worker, leashed=True)
     return (told, []), (b"", large)
 
 
