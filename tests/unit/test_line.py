@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -115,6 +115,21 @@ def test_a_caller_that_does_not_answer_is_given_up_once_for_all_batches(monkeypa
         assert not Speaking(way).say(0, b"x")
         started = time.monotonic()
         assert not Speaking(way).say(0, b"x")
+        assert time.monotonic() - started < 0.1
+
+
+def test_behind_a_wall_nobody_knocks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_unreachable", set())
+    host = "127.0.0.2"
+    with ExitStack() as opened:
+        walled, other = (opened.enter_context(socket.create_server((host, 0), backlog=0)) for _ in range(2))
+        # As many as wait to be let in: the next one gets no answer.
+        opened.enter_context(socket.create_connection(walled.getsockname()))
+        way = Way(host, walled.getsockname()[1], module.MACHINE, b"0" * 16, 0)
+        assert not Speaking(way).say(0, b"x")
+        started = time.monotonic()
+        assert not Speaking(way._replace(port=other.getsockname()[1])).say(0, b"x")
         assert time.monotonic() - started < 0.1
 
 

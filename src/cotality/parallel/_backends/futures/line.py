@@ -10,6 +10,7 @@ import hmac
 import os
 import selectors
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import count
@@ -87,6 +88,8 @@ class Line:
         """Something has come, or everything has been read that was here."""
         self._asked = False
         """Whether somebody waits for the latter."""
+        self._ends: deque[int] = deque()
+        """The batches whose workers are to end."""
         self._passes = 0
         """How often that was so."""
         self._unbegun = [True]
@@ -136,11 +139,12 @@ class Line:
 
     def end(self, number: int) -> bool:
         """End the worker that runs a batch, unless that is over; False if it is not on a leash, or has not begun."""
-        batch = self._expected[number]
-        if batch.leash is not None:
-            with suppress(OSError):
-                batch.leash.send(b"\0")
-        return batch.leash is not None
+        is_known = self._expected[number].leash is not None
+        if is_known:
+            # By the thread that alone knows whether the connection is still open.
+            self._ends.append(number)
+            self._waker.send(b"\0")
+        return is_known
 
     def close(self) -> None:
         """The run is over."""
@@ -183,6 +187,11 @@ class Line:
     def _wake(self, woken: socket.socket) -> None:
         woken.recv(CHUNK_BYTES)
         self._asked = True
+        while self._ends:
+            batch = self._expected.get(self._ends.popleft())
+            if batch is not None and batch.leash is not None:
+                with suppress(OSError):
+                    batch.leash.send(b"\0")
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -360,8 +369,8 @@ class Leash:
             self._connection.close()
 
 
-_unreachable: Final[set[tuple[str, int]]] = set()
-"""Callers that did not answer: the next batch does not wait for them again."""
+_unreachable: Final[set[str | tuple[str, int]]] = set()
+"""Callers that did not answer, and where nobody did at all: the next batch does not wait for them again."""
 
 
 def _connected(way: Way, *, leash: bool = False) -> socket.socket:
@@ -371,10 +380,11 @@ def _connected(way: Way, *, leash: bool = False) -> socket.socket:
         OSError: there is none.
     """
     address = way.host, way.port
-    if address in _unreachable or (way.host == LOOPBACK and way.machine != MACHINE):
+    elsewhere = way.host == LOOPBACK and way.machine != MACHINE
+    if elsewhere or way.host in _unreachable or address in _unreachable:
         raise ConnectionError("out of reach")
     try:
-        connection = socket.create_connection(address, CONNECT_SECONDS)
+        connection = _connection(address)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(_HELLO.pack(way.secret, way.number, leash))
@@ -384,8 +394,21 @@ def _connected(way: Way, *, leash: bool = False) -> socket.socket:
             connection.close()
             raise
     except OSError:
-        if len(_unreachable) > BACKLOG:
-            _unreachable.clear()
-        _unreachable.add(address)
+        _give_up(address)
         raise
     return connection
+
+
+def _connection(address: tuple[str, int]) -> socket.socket:
+    try:
+        return socket.create_connection(address, CONNECT_SECONDS)
+    except TimeoutError:
+        # There is a wall: it will be the same for the next run, which listens at another port.
+        _give_up(address[0])
+        raise
+
+
+def _give_up(what: str | tuple[str, int]) -> None:
+    if len(_unreachable) > BACKLOG:
+        _unreachable.clear()
+    _unreachable.add(what)
