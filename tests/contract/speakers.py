@@ -166,6 +166,21 @@ def kill_after_printing(text: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def log_for(seconds: float) -> int:
+    """How many lines."""
+    until = time.monotonic() + seconds
+    lines = 0
+    while time.monotonic() < until:
+        log.info("line %d", lines)
+        lines += 1
+    return lines
+
+
+def let_broken_pipes_end_it() -> None:
+    """As command line tools are set up."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def kill_after_speaking(text: str, times: int) -> None:
     for n in range(times):
         log.info("%s %d", text, n)

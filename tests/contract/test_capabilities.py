@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import logging
 import multiprocessing
 import os
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from typing import Any
 import pytest
 import structlog
 
-from cotality.parallel import Capabilities, ExecutorPool, RayPool, Task, ThreadExecutor, run
-from cotality.parallel.errors import WorkerDied
+from cotality.parallel import Capabilities, ExecutorPool, RayPool, Task, ThreadExecutor, run, stream
+from cotality.parallel.errors import TaskTimeout, WorkerDied
 from cotality.parallel.foreseeing import capabilities_of
 from tests.contract import speakers
 from tests.contract.conftest import GUESTS
@@ -102,6 +104,36 @@ def test_what_was_said_before_the_worker_of_a_guest_dies_is_heard(caplog: pytest
     said = [record.getMessage() for record in caplog.records if record.name == "speakers.log"]
     assert said == [f"last words {n}" for n in range(50)]
     assert out.getvalue() == "last words\n"
+
+
+def test_a_task_that_says_more_than_the_caller_takes_holds_up_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            time.sleep(0.001)
+
+    slow = Slow()
+    logging.getLogger("speakers.log").addHandler(slow)
+    try:
+        with caplog.at_level("INFO", "speakers"), ProcessPoolExecutor(2) as executor:
+            tasks: list[Task[Any]] = [Task(speakers.log_for, {"seconds": 3.0}), Task(double, {"x": 1})]
+            started = time.monotonic()
+            talks, other = run(tasks, backend=executor, timeout=0.5, return_exceptions=True)
+            assert time.monotonic() - started < 3
+    finally:
+        logging.getLogger("speakers.log").removeHandler(slow)
+    assert isinstance(talks, TaskTimeout)
+    assert other == 2
+
+
+def test_a_worker_that_speaks_when_nobody_listens_any_more_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level("INFO", "speakers"),
+        ProcessPoolExecutor(1, initializer=speakers.let_broken_pipes_end_it) as executor,
+    ):
+        tasks: list[Task[Any]] = [Task(double, {"x": 1}), Task(speakers.log_for, {"seconds": 0.5})]
+        with contextlib.closing(stream(tasks, backend=executor)) as results:
+            assert next(results) == (0, 2)
+        assert run([Task(double, {"x": 2})], backend=executor) == [4]
 
 
 def test_what_is_printed_comes_out_where_the_caller_prints_and_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 from cotality.parallel._backends.futures import line as module
-from cotality.parallel._backends.futures.line import LOOPBACK, Line, Speaking, Way
+from cotality.parallel._backends.futures.line import LOOPBACK, Leash, Line, Speaking, Way
+from tests.forks import needs_forks
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_a_caller_that_does_not_answer_is_given_up_once_for_all_batches(monkeypa
 
 def test_behind_a_wall_nobody_knocks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(module, "_unreachable", set())
+    monkeypatch.setattr(module, "_unreachable", {})
     host = "127.0.0.2"
     with ExitStack() as opened:
         walled, other = (opened.enter_context(socket.create_server((host, 0), backlog=0)) for _ in range(2))
@@ -138,6 +140,101 @@ def test_nobody_tries_to_reach_the_loopback_address_of_another_machine(line: Lin
     assert not Speaking(way._replace(machine="another")).say(0, b"x")
     with closing(Speaking(way)) as speaking:
         assert speaking.say(0, b"x")
+
+
+def test_a_caller_that_was_busy_once_is_tried_again(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = line.expect(hear([]))
+    module._give_up((way.host, way.port))
+    assert not Speaking(way).say(0, b"x")
+    monkeypatch.setattr(module, "FORGET_SECONDS", 0.0)
+    module._give_up((way.host, way.port))
+    with closing(Speaking(way)) as speaking:
+        assert speaking.say(0, b"x")
+
+
+def test_where_sockets_are_forbidden_nothing_is_told(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forbidden(Exception):
+        pass
+
+    def forbid(*_arguments: Any, **_options: Any) -> Any:
+        raise Forbidden
+
+    way = line.expect(hear([]))
+    monkeypatch.setattr(socket, "create_connection", forbid)
+    assert not Speaking(way).say(0, b"x")
+    with Leash(way):
+        assert not line.end(way.number)
+
+
+def test_who_speaks_waits_until_the_caller_has_caught_up(heard: list[tuple[int, bytes]]) -> None:
+    told = 3 * 1024
+    with closing(Line(LOOPBACK, lambda: len(heard) > 10)) as line:
+        line.start()
+        way = line.expect(hear(heard))
+        with closing(Speaking(way)) as speaking:
+            speaker = threading.Thread(target=lambda: [speaking.say(0, b"x" * 10_000) for _ in range(told)])
+            speaker.start()
+            until = time.monotonic() + 10
+            while len(heard) <= 10:
+                assert time.monotonic() < until
+                time.sleep(0.001)
+            speaker.join(0.3)
+            assert speaker.is_alive()
+            assert len(heard) < told / 2
+            # As the caller does who takes them.
+            while speaker.is_alive():
+                heard.clear()
+                speaker.join(0.001)
+            heard.clear()
+            line.settle(way.number, told)
+            assert not line._expected
+
+
+def test_a_run_that_ends_in_the_thread_of_its_line_waits_for_nobody() -> None:
+    # As a collection of garbage may have it.
+    line = Line(LOOPBACK)
+    line.start()
+    ended = threading.Event()
+
+    def end(_place: int, _message: bytes) -> None:
+        line.close()
+        ended.set()
+
+    with closing(Speaking(line.expect(end))) as speaking:
+        assert speaking.say(0, b"x")
+        assert ended.wait(10)
+    assert line._over.wait(10)
+
+
+@needs_forks
+def test_a_forked_child_lets_go_of_its_copies_alone(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way = line.expect(hear(heard))
+    with closing(Speaking(way)) as speaking:
+        assert speaking.say(0, b"before")
+        child = os.fork()
+        if not child:
+            line.settle(way.number, None)
+            line.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert speaking.say(0, b"after")
+        line.settle(way.number, 2)
+    assert heard == [(0, b"before"), (0, b"after")]
+
+
+def test_no_more_than_some_strangers_are_held(line: Line, heard: list[tuple[int, bytes]]) -> None:
+    way = line.expect(hear(heard))
+    with ExitStack() as opened:
+        strangers = [
+            opened.enter_context(socket.create_connection((way.host, way.port)))
+            for _ in range(module.MOST_STRANGERS + 20)
+        ]
+        strangers[0].settimeout(10)
+        assert strangers[0].recv(1) == b""
+        with closing(Speaking(way)) as speaking:
+            assert speaking.say(0, b"x")
+            line.settle(way.number, 1)
+    assert heard == [(0, b"x")]
 
 
 def test_one_that_never_began_ends_at_once() -> None:
@@ -190,9 +287,11 @@ def test_where_no_descriptor_is_left_for_a_batch_it_is_not_let_in(heard: list[tu
 def on_a_leash(way: Way) -> Iterator[subprocess.Popen[str]]:
     """A process in which a batch runs that never ends, until it reads a line; says so when it has begun."""
     program = f"""
-        import sys
+        import signal, sys
         from cotality.parallel._backends.futures.line import Leash, Way
         with Leash(Way(*{tuple(way)!r})):
+            # As command line tools do: a broken pipe ends them.
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             print("begun", flush=True)
             sys.stdin.readline()
         print("over", flush=True)

@@ -46,14 +46,17 @@ class Listener:
         self.printed = printed
         self._take_down = take_down
         self._pid = os.getpid()
+        self.is_over = False
+        """Whether the batch is: who still speaks for it is heard by nobody here."""
         self.tellers: dict[str, Any] = {}
         """What text goes to that is printed, by stream."""
         self.chain: list[Any] = []
         """The processors of structlog that take entries down."""
 
     def tell(self, said: Said) -> bool:
-        """Take something down; False in a process that a task has forked, from where nothing comes back."""
-        if os.getpid() != self._pid:
+        """Take something down; False where that would not come back: in a process that a task has forked, and in a
+        thread that goes on when the batch is over."""
+        if os.getpid() != self._pid or self.is_over:
             return False
         # What is said by what is being taken down, by a method that pickles for example, takes its usual way: there
         # would be no end to it.

@@ -23,6 +23,10 @@ from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
 from cotality.parallel._data.task_errors import TaskError, TransferError
 
+MOST_SAID = 5000
+"""How much of what tasks say may wait to be said here; those who say more have to wait."""
+SAY_SECONDS = 0.01
+"""How long it is said before it is looked whether anything else is to be done."""
 LOOK_SECONDS = 0.02
 """How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
 
@@ -230,9 +234,9 @@ class FuturesBackend:
         # Tried once: what can not be told at once comes with the results.
         self._host = None
         try:
-            line = Line(host)
-        except OSError:
-            # No descriptor is left, or that is no address of this machine.
+            line = Line(host, lambda: len(self._said) > MOST_SAID)
+        except Exception:
+            # No descriptor is left, that is no address of this machine, or somebody forbids sockets.
             return
         self._line = line
         try:
@@ -262,7 +266,7 @@ class FuturesBackend:
     def collect(self, timeout: float | None) -> list[Ending]:
         until = None if timeout is None else monotonic() + timeout
         while not self._endings:
-            self._repeat_what_was_said()
+            self._repeat_what_was_said(SAY_SECONDS)
             if self._landed:
                 self._land()
                 # Room that has come free is a reason to return as well.
@@ -270,11 +274,11 @@ class FuturesBackend:
             self._gate.close()
             if self._woken:
                 break
-            if self._landed or self._said:
-                continue
             patience = None if until is None else until - monotonic()
             if patience is not None and patience <= 0:
                 break
+            if self._landed or self._said:
+                continue
             if self._look():
                 patience = LOOK_SECONDS if patience is None else min(patience, LOOK_SECONDS)
             self._gate.wait(patience)
@@ -338,11 +342,19 @@ class FuturesBackend:
         if arrived.results:
             self._pace = (self._pace + (times[-1] - times[0]) / len(arrived.results)) / 2
 
-    def _repeat_what_was_said(self) -> None:
-        while self._said:
+    def _repeat_what_was_said(self, seconds: float | None = None) -> None:
+        """Say here what tasks have said until now, which takes as long as the handlers of the program take.
+
+        Parameters:
+            seconds: How long it may take; None: as long as it does. They may go on to speak meanwhile.
+        """
+        until = None if seconds is None else monotonic() + seconds
+        for _ in range(len(self._said)):
             planned, message = self._said.popleft()
             if self._belonging is not None:
                 repeat(wire.loads(message), planned, self._belonging)
+            if until is not None and monotonic() > until:
+                return
 
     def _end(
         self, planned: Planned, failure: BaseException | None, value: Any, began: float, ended: float, worker: str

@@ -6,16 +6,17 @@ made, what was said takes a slower way; see ``Hearing``. Over another connection
 
 from __future__ import annotations
 
+import errno
 import hmac
 import os
 import selectors
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import count
 from struct import Struct
-from struct import error as StructError
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
@@ -32,12 +33,21 @@ CONNECT_SECONDS: Final = 1.0
 """How long a batch tries to reach the caller, who may be busy, or behind a wall."""
 SEND_SECONDS: Final = 10.0
 """How long the caller may take no notice, before what is said goes another way."""
+FORGET_SECONDS: Final = 30.0
+"""How long a caller that did not answer is not tried again."""
+MOST_STRANGERS: Final = 64
+"""How many may be connected that have not said who they are."""
+ROOM_SECONDS: Final = 0.02
+"""How often it is looked whether the caller has caught up."""
 ARRIVE_SECONDS: Final = 1.0
 """How long what was sent may take behind the report of its batch, which comes another way."""
 
 _HELLO = Struct("!16sQ?")
 """The secret, the batch, and whether this is its leash."""
 _WELCOME = b"\1"
+_WORD = b"\0"
+_QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
+"""Programs that let SIGPIPE end them would end where the other end is gone."""
 _HEADER = Struct("!II")
 """Which task, and how many bytes."""
 
@@ -64,12 +74,14 @@ class Line:
 
     Parameters:
         host: The address at which workers reach it.
+        is_behind: Whether the caller has to catch up with what it was told: as long as it has, nothing more is read, so
+            that those who speak have to wait.
 
     Raises:
         OSError: it can not listen there.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, is_behind: Callable[[], bool] = lambda: False) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with ExitStack() as opened:
             listener = opened.enter_context(socket.create_server((host, 0), family=family, backlog=BACKLOG))
@@ -80,18 +92,22 @@ class Line:
             self._selector.register(woken, selectors.EVENT_READ, self._wake)
             opened.pop_all()
         self._host, self._port = listener.getsockname()[:2]
+        self._is_behind = is_behind
+        self._pid = os.getpid()
         self._secret = os.urandom(16)
+        self._strangers: dict[socket.socket, None] = {}
+        """Those that have not said who they are, in the order in which they came."""
         self._numbers = count()
         self._expected: dict[int, _Expected] = {}
         """The batches that are under way."""
         self._news = Gate()
         """Something has come, or everything has been read that was here."""
-        self._asked = False
-        """Whether somebody waits for the latter."""
+        self._asks = self._answers = 0
+        """How often somebody has waited for the latter, and the last time of these that it was so."""
         self._ends: deque[int] = deque()
         """The batches whose workers are to end."""
-        self._passes = 0
-        """How often that was so."""
+        self._hurried = Gate()
+        """Somebody waits for what has not been read."""
         self._unbegun = [True]
         """Who takes this says whether anybody listens: the thread, or the end of the run."""
         self._is_closed = False
@@ -125,17 +141,22 @@ class Line:
         batch = self._expected[number]
         if told is None:
             # That it has died is heard of another way, and later than what it has sent is here.
-            before = self._passes
-            self._waker.send(b"\0")
-            self._await(lambda: self._passes > before)
-        else:
+            self._await(lambda: self._answers == self._asks)
+        elif batch.heard < told:
             self._await(lambda: batch.heard >= told)
         del self._expected[number]
 
     def _await(self, enough: Callable[[], bool]) -> None:
-        until = monotonic() + ARRIVE_SECONDS
-        while not enough() and (left := until - monotonic()) > 0:
-            self._news.wait(left)
+        """Have everything read that is here, until that is enough, or nothing more comes."""
+        if os.getpid() != self._pid:
+            return
+        self._asks += 1
+        self._wake_up()
+        until, left = monotonic() + SEND_SECONDS, 10
+        while not enough() and left:
+            # A program that has stood still has no time left, and may have what it waits for.
+            if not self._news.wait(ARRIVE_SECONDS / 10) or monotonic() > until:
+                left -= 1
 
     def end(self, number: int) -> bool:
         """End the worker that runs a batch, unless that is over; False if it is not on a leash, or has not begun."""
@@ -143,8 +164,12 @@ class Line:
         if is_known:
             # By the thread that alone knows whether the connection is still open.
             self._ends.append(number)
-            self._waker.send(b"\0")
+            self._wake_up()
         return is_known
+
+    def _wake_up(self) -> None:
+        self._waker.send(_WORD, _QUIETLY)
+        self._hurried.open()
 
     def close(self) -> None:
         """The run is over."""
@@ -152,13 +177,24 @@ class Line:
 
     def _close(self) -> None:
         self._is_closed = True
-        if not self._take_charge():
-            self._waker.send(b"\0")
-            self._over.wait(None)
+        if os.getpid() != self._pid:
+            # A child that was forked: what it has are copies, and the thread is its parent's.
+            for key in list(self._selector.get_map().values()):
+                key.fileobj.close()  # type: ignore[union-attr]
+            self._selector.close()
+        elif self._take_charge():
+            self._let_go()
+        else:
+            self._wake_up()
+            # A collection of garbage may end a run in the thread of a line, its own or another one's.
+            if not getattr(_here, "serves", False):
+                self._over.wait(None)
+        self._waker.close()
+
+    def _let_go(self) -> None:
         for key in list(self._selector.get_map().values()):
             self.drop(key.fileobj)
         self._selector.close()
-        self._waker.close()
 
     def _take_charge(self) -> bool:
         """False if somebody has done so before."""
@@ -169,51 +205,62 @@ class Line:
 
     def _serve(self) -> None:
         if self._take_charge():
+            _here.serves = True
             try:
                 self._listen()
             finally:
+                _here.serves = False
+                self._let_go()
                 self._over.open()
 
     def _listen(self) -> None:
         while not self._is_closed:
-            events = self._selector.select(0 if self._asked else None)
+            asks = self._asks
+            events = self._selector.select(None if self._answers == asks else 0)
             for key, _mask in events:
                 key.data(key.fileobj)
             if not events:
-                self._asked = False
-                self._passes += 1
+                self._answers = asks
             self._news.open()
+            while self._is_behind() and self._answers == self._asks:
+                if self._hurried.wait(ROOM_SECONDS):
+                    break
 
     def _wake(self, woken: socket.socket) -> None:
         woken.recv(CHUNK_BYTES)
-        self._asked = True
         while self._ends:
             batch = self._expected.get(self._ends.popleft())
             if batch is not None and batch.leash is not None:
                 with suppress(OSError):
-                    batch.leash.send(b"\0")
+                    batch.leash.send(_WORD, _QUIETLY)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _address = listener.accept()
-        except BlockingIOError:
-            return
-        except OSError:
-            # No descriptor is left: those that knock are not let in, and go another way.
-            self.drop(listener)
+        except OSError as error:
+            if error.errno in _SHORT:
+                # Those that knock are not let in, and go another way.
+                self.drop(listener)
             return
         connection.setblocking(False)
         self._selector.register(connection, selectors.EVENT_READ, _Listening(self, connection).hear)
+        self._strangers[connection] = None
+        if len(self._strangers) > MOST_STRANGERS:
+            self.drop(next(iter(self._strangers)))
 
-    def knows(self, secret: bytes) -> bool:
-        """Whether this is a batch of this run."""
-        return hmac.compare_digest(secret, self._secret)
-
-    def leash(self, number: int, connection: socket.socket) -> None:
-        """A batch has begun whose worker can be ended."""
+    def welcome(self, connection: socket.socket, secret: bytes, number: int, *, is_leash: bool) -> bool:
+        """Whether this is a batch of this run, which is told so; its worker can be ended if this is its leash."""
+        if not hmac.compare_digest(secret, self._secret):
+            return False
+        self._strangers.pop(connection, None)
         batch = self._expected.get(number)
-        if batch is not None:
+        if is_leash and batch is not None:
             batch.leash = connection
+        try:
+            connection.send(_WELCOME, _QUIETLY)
+        except OSError:
+            return False
+        return True
 
     def take(self, number: int, place: int, message: bytes) -> None:
         """A task has said something."""
@@ -224,13 +271,17 @@ class Line:
 
     def drop(self, sock: Any) -> None:
         """Nothing more will come from there."""
-        self._selector.unregister(sock)
-        try:
-            # Also where a process that was forked meanwhile holds it as well.
+        self._strangers.pop(sock, None)
+        # It may be gone already; and it is shut down where a process that was forked meanwhile holds it as well.
+        with suppress(KeyError, ValueError, OSError):
+            self._selector.unregister(sock)
             sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         sock.close()
+
+
+_here: Final = threading.local()
+"""``serves``: this is the thread of a line."""
+_SHORT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class _Expected:
@@ -282,16 +333,9 @@ class _Listening:
         """False for a stranger, of whom nothing is read."""
         if self._number is None and len(self._received) >= _HELLO.size:
             secret, number, is_leash = _HELLO.unpack_from(self._received)
-            if not self._line.knows(secret):
-                return False
             del self._received[: _HELLO.size]
             self._number = number
-            if is_leash:
-                self._line.leash(number, self._connection)
-            try:
-                self._connection.send(_WELCOME)
-            except OSError:
-                return False
+            return self._line.welcome(self._connection, secret, number, is_leash=is_leash)
         return True
 
     def _take(self, number: int) -> None:
@@ -329,11 +373,11 @@ class Speaking:
             if self._connection is None:
                 self._connection = _connected(self._way)
                 self._connection.settimeout(SEND_SECONDS)
-            self._connection.sendall(_HEADER.pack(place, len(message)) + message)
+            self._connection.sendall(_HEADER.pack(place, len(message)) + message, _QUIETLY)
         except BaseException as error:
             # What came behind a part of this would not be understood.
             self.close()
-            if isinstance(error, (OSError, StructError)):
+            if isinstance(error, Exception):
                 return False
             raise
         return True
@@ -358,7 +402,7 @@ class Leash:
 
     def __enter__(self) -> None:
         if can_die_at_word():
-            with suppress(OSError):
+            with suppress(Exception):
                 self._connection = _connected(self._way, leash=True)
                 die_at_word(self._connection.fileno())
 
@@ -369,8 +413,8 @@ class Leash:
             self._connection.close()
 
 
-_unreachable: Final[set[str | tuple[str, int]]] = set()
-"""Callers that did not answer, and where nobody did at all: the next batch does not wait for them again."""
+_unreachable: Final[dict[str | tuple[str, int], float]] = {}
+"""Callers that did not answer, and where nobody did at all; until when nobody waits for them again."""
 
 
 def _connected(way: Way, *, leash: bool = False) -> socket.socket:
@@ -380,35 +424,32 @@ def _connected(way: Way, *, leash: bool = False) -> socket.socket:
         OSError: there is none.
     """
     address = way.host, way.port
-    elsewhere = way.host == LOOPBACK and way.machine != MACHINE
-    if elsewhere or way.host in _unreachable or address in _unreachable:
+    here = way.host == LOOPBACK
+    if (here and way.machine != MACHINE) or _is_given_up(way.host) or _is_given_up(address):
         raise ConnectionError("out of reach")
     try:
-        connection = _connection(address)
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(_HELLO.pack(way.secret, way.number, leash))
-            if connection.recv(1) != _WELCOME:
-                raise ConnectionError("somebody else listens there")
-        except BaseException:
-            connection.close()
-            raise
-    except OSError:
+        connection = socket.create_connection(address, CONNECT_SECONDS)
+    except OSError as error:
+        # Behind a wall it will be the same for the next run, which listens at another port.
+        _give_up(way.host if isinstance(error, TimeoutError) and not here else address)
+        raise
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(_HELLO.pack(way.secret, way.number, leash), _QUIETLY)
+        if connection.recv(1) != _WELCOME:
+            raise ConnectionError("somebody else listens there")
+    except BaseException:
         _give_up(address)
+        connection.close()
         raise
     return connection
 
 
-def _connection(address: tuple[str, int]) -> socket.socket:
-    try:
-        return socket.create_connection(address, CONNECT_SECONDS)
-    except TimeoutError:
-        # There is a wall: it will be the same for the next run, which listens at another port.
-        _give_up(address[0])
-        raise
+def _is_given_up(what: str | tuple[str, int]) -> bool:
+    return _unreachable.get(what, 0.0) > monotonic()
 
 
 def _give_up(what: str | tuple[str, int]) -> None:
     if len(_unreachable) > BACKLOG:
         _unreachable.clear()
-    _unreachable.add(what)
+    _unreachable[what] = monotonic() + FORGET_SECONDS

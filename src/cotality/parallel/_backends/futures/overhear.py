@@ -71,21 +71,30 @@ class Hearing:
             self._listener.end_lines()
             ear.reset(self._token)
             _post.leave()
-        if self._line is not None:
-            self._line.close()
+            self._listener.is_over = True
+            self._turns.take(self._place, None)
 
     def _take_down(self, said: Said) -> None:
         self._turns.take(self._place, wire.dumps(said))
 
-    def _pass_on(self, place: int, message: bytes) -> None:
+    def _pass_on(self, place: int, message: bytes | None) -> None:
+        """Tell what a task has said; None: it was the last thing."""
         # An interrupt may come in between. Then it is not told at once any more: what is told later must not overtake.
         speaking, self._speaking = self._speaking, None
-        if speaking is not None and speaking.say(place, message):
+        if message is None:
+            if self._line is not None:
+                self._line.close()
+            return
+        is_told = False
+        try:
+            is_told = speaking is not None and speaking.say(place, message)
+        finally:
+            if not is_told:
+                self._said.append((place, message))
+        if is_told:
             self._speaking = speaking
             self.told += 1
-            return
-        self._said.append((place, message))
-        if self._early is not None:
+        elif self._early is not None:
             self._early(self)
 
     def take(self) -> list[tuple[int, bytes]]:

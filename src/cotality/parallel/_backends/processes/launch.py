@@ -115,6 +115,8 @@ class _ForkServer:
         self._pid = 0
 
     def fork(self, channel_fd: int, board_fd: int) -> Process:
+        if self._is_asking():
+            raise OSError(errno.EBUSY, "a signal handler can not start a worker while its thread starts one")
         question = (server.FORK, b"", channel_fd), (server.FORK, b"", board_fd)
         with Held(self._lock):
             try:
@@ -130,7 +132,13 @@ class _ForkServer:
             raise OSError(number, f"no worker could be started: {os.strerror(number)}")
         return Process(number, frame.file, "forkserver")
 
+    def _is_asking(self) -> bool:
+        """Whether this thread waits for an answer: it is a signal handler that asks, and would take it for its own."""
+        return self._lock._is_owned()  # type: ignore[attr-defined, no-any-return]
+
     def status(self, pid: int) -> int | None:
+        if self._is_asking():
+            return None
         with Held(self._lock):
             if self._control is None:
                 return None

@@ -126,7 +126,8 @@ class RayCarrier:
         for ref in rest:
             _end(dropped[ref], ref)
         # Until it is known that a worker has ended, it would be given other tasks.
-        _unfinished(rest, END_SECONDS)
+        for ref in _unfinished(rest, END_SECONDS):
+            ray.cancel(ref, force=True)
 
 
 def _end(cargo: Cargo, ref: Any) -> None:
