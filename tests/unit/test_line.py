@@ -190,6 +190,27 @@ def test_who_speaks_waits_until_the_caller_has_caught_up(heard: list[tuple[int, 
             assert not line._expected
 
 
+def test_all_that_a_batch_has_told_is_read_when_it_is_over_however_far_the_caller_is_behind(
+    heard: list[tuple[int, bytes]],
+) -> None:
+    with closing(Line(LOOPBACK, lambda: bool(heard))) as line:
+        line.start()
+        for dies in (False, True):
+            heard.clear()
+            way = line.expect(hear(heard))
+            speaking = Speaking(way)
+            told = 0
+            # As much as goes into the buffers of the kernel: the thread reads no more after the first.
+            while told < 400:
+                assert speaking.say(0, b"x" * 1000)
+                told += 1
+            if dies:
+                speaking.close()
+            line.settle(way.number, None if dies else told)
+            assert len(heard) == told
+            speaking.close()
+
+
 def test_a_run_that_ends_in_the_thread_of_its_line_waits_for_nobody() -> None:
     # As a collection of garbage may have it.
     line = Line(LOOPBACK)

@@ -104,10 +104,12 @@ class Line:
         """Something has come, or everything has been read that was here."""
         self._asks = self._answers = 0
         """How often somebody has waited for the latter, and the last time of these that it was so."""
+        self._is_awaited = False
+        """Whether somebody waits for what has not been read."""
         self._ends: deque[int] = deque()
         """The batches whose workers are to end."""
         self._hurried = Gate()
-        """Somebody waits for what has not been read."""
+        """Opened by whoever can not wait until the caller has caught up."""
         self._unbegun = [True]
         """Who takes this says whether anybody listens: the thread, or the end of the run."""
         self._is_closed = False
@@ -140,8 +142,8 @@ class Line:
         """
         batch = self._expected[number]
         if told is None:
-            # That it has died is heard of another way, and later than what it has sent is here.
-            self._await(lambda: self._answers == self._asks)
+            # That it has died is heard of another way. What it has sent ends with the end of its connection.
+            self._await(lambda: self._answers == self._asks and batch.voice is None)
         elif batch.heard < told:
             self._await(lambda: batch.heard >= told)
         del self._expected[number]
@@ -151,12 +153,14 @@ class Line:
         if os.getpid() != self._pid:
             return
         self._asks += 1
+        self._is_awaited = True
         self._wake_up()
         until, left = monotonic() + SEND_SECONDS, 10
         while not enough() and left:
             # A program that has stood still has no time left, and may have what it waits for.
             if not self._news.wait(ARRIVE_SECONDS / 10) or monotonic() > until:
                 left -= 1
+        self._is_awaited = False
 
     def end(self, number: int) -> bool:
         """End the worker that runs a batch, unless that is over; False if it is not on a leash, or has not begun."""
@@ -222,7 +226,7 @@ class Line:
             if not events:
                 self._answers = asks
             self._news.open()
-            while self._is_behind() and self._answers == self._asks:
+            while self._is_behind() and not self._is_awaited:
                 if self._hurried.wait(ROOM_SECONDS):
                     break
 
@@ -254,13 +258,21 @@ class Line:
             return False
         self._strangers.pop(connection, None)
         batch = self._expected.get(number)
-        if is_leash and batch is not None:
+        if batch is not None and is_leash:
             batch.leash = connection
+        elif batch is not None:
+            batch.voice = connection
         try:
             connection.send(_WELCOME, _QUIETLY)
         except OSError:
             return False
         return True
+
+    def fell_silent(self, connection: socket.socket, number: int | None) -> None:
+        """Nothing more comes from there."""
+        batch = None if number is None else self._expected.get(number)
+        if batch is not None and batch.voice is connection:
+            batch.voice = None
 
     def take(self, number: int, place: int, message: bytes) -> None:
         """A task has said something."""
@@ -291,12 +303,14 @@ class _Expected:
         hear: See ``Line.expect``.
     """
 
-    __slots__ = ("hear", "heard", "leash")
+    __slots__ = ("hear", "heard", "leash", "voice")
 
     def __init__(self, hear: Callable[[int, bytes], object]) -> None:
         self.hear = hear
         self.heard = 0
         """How many pieces have come."""
+        self.voice: socket.socket | None = None
+        """Where more may come from."""
         self.leash: socket.socket | None = None
         """Where its worker is told to end; it is closed when the batch is over."""
 
@@ -326,6 +340,7 @@ class _Listening:
         self._received += data
         if not data or not self._is_welcome():
             self._line.drop(connection)
+            self._line.fell_silent(connection, self._number)
         elif self._number is not None:
             self._take(self._number)
 
