@@ -211,6 +211,18 @@ def test_all_that_a_batch_has_told_is_read_when_it_is_over_however_far_the_calle
             speaking.close()
 
 
+def test_a_thread_that_sees_by_itself_that_the_run_is_over_is_not_missed(heard: list[tuple[int, bytes]]) -> None:
+    line = Line(LOOPBACK)
+    line.start()
+    with closing(Speaking(line.expect(hear(heard)))) as speaking:
+        assert speaking.say(0, b"before")
+        line._is_closed = True
+        speaking.say(0, b"after, if it is awake")
+        assert line._over.wait(10)
+    line._over.open()
+    line.close()
+
+
 def test_a_run_that_ends_in_the_thread_of_its_line_waits_for_nobody() -> None:
     # As a collection of garbage may have it.
     line = Line(LOOPBACK)

@@ -172,7 +172,9 @@ class Line:
         return is_known
 
     def _wake_up(self) -> None:
-        self._waker.send(_WORD, _QUIETLY)
+        with suppress(OSError):
+            # It may have seen by itself that the run is over.
+            self._waker.send(_WORD, _QUIETLY)
         self._hurried.open()
 
     def close(self) -> None:
