@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from cotality.parallel import Task, run
-from cotality.parallel._backends.futures.backend import NOTHING, Cargo, FuturesBackend
+from cotality.parallel._backends.futures.backend import FuturesBackend
+from cotality.parallel._backends.futures.cargo import NOTHING, Cargo
 from cotality.parallel.errors import WorkerDied
 
 

@@ -70,6 +70,15 @@ def test_an_interrupt_between_any_two_steps_leaves_it_free() -> None:
             break
 
 
+def test_a_thread_may_hold_it_twice() -> None:
+    # A collection of garbage may end an executor in a thread that is in there already.
+    lock = threading.RLock()
+    with Held(lock):
+        hold(lock)
+        assert not is_free(lock)
+    assert is_free(lock)
+
+
 def test_it_is_held_within_the_block() -> None:
     lock = threading.RLock()
     with Held(lock):

@@ -18,7 +18,11 @@ from typing import Any
 import pytest
 
 from cotality.parallel._backends.futures import line as module
-from cotality.parallel._backends.futures.line import LOOPBACK, Leash, Line, Speaking, Way
+from cotality.parallel._backends.futures import speaking as other_end
+from cotality.parallel._backends.futures.home import MACHINE
+from cotality.parallel._backends.futures.line import Line
+from cotality.parallel._backends.futures.speaking import Leash, Speaking
+from cotality.parallel._backends.futures.way import HEADER, HELLO, LOOPBACK, Way
 from tests.forks import needs_forks
 
 
@@ -58,7 +62,7 @@ def test_what_a_batch_has_told_that_died_is_heard_when_that_is_known(
     assert all(speaking.say(place, message) for place, message in told)
     assert speaking._connection is not None
     # In the midst of a message.
-    speaking._connection.sendall(module._HEADER.pack(0, 100) + b"half")
+    speaking._connection.sendall(HEADER.pack(0, 100) + b"half")
     speaking.close()
     line.settle(way.number, None)
     assert heard == told
@@ -80,7 +84,7 @@ def test_batches_are_told_apart(line: Line) -> None:
 def test_a_stranger_is_not_listened_to(line: Line, heard: list[tuple[int, bytes]]) -> None:
     way = line.expect(hear(heard))
     with socket.create_connection((way.host, way.port), 5) as stranger:
-        stranger.sendall(module._HELLO.pack(b"guess".ljust(16), way.number, False) + module._HEADER.pack(0, 1) + b"x")
+        stranger.sendall(HELLO.pack(b"guess".ljust(16), way.number, False) + HEADER.pack(0, 1) + b"x")
         # The end, or an error, by how much of it had been read.
         with suppress(ConnectionError):
             assert stranger.recv(1) == b""
@@ -111,9 +115,9 @@ def test_when_the_run_is_over_nothing_can_be_told(heard: list[tuple[int, bytes]]
 
 
 def test_a_caller_that_does_not_answer_is_given_up_once_for_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(other_end, "CONNECT_SECONDS", 0.2)
     with socket.create_server((LOOPBACK, 0)) as silent:
-        way = Way(LOOPBACK, silent.getsockname()[1], module.MACHINE, b"0" * 16, 0)
+        way = Way(LOOPBACK, silent.getsockname()[1], MACHINE, b"0" * 16, 0)
         assert not Speaking(way).say(0, b"x")
         started = time.monotonic()
         assert not Speaking(way).say(0, b"x")
@@ -121,14 +125,14 @@ def test_a_caller_that_does_not_answer_is_given_up_once_for_all_batches(monkeypa
 
 
 def test_behind_a_wall_nobody_knocks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(module, "_unreachable", {})
+    monkeypatch.setattr(other_end, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(other_end, "_unreachable", {})
     host = "127.0.0.2"
     with ExitStack() as opened:
         walled, other = (opened.enter_context(socket.create_server((host, 0), backlog=0)) for _ in range(2))
         # As many as wait to be let in: the next one gets no answer.
         opened.enter_context(socket.create_connection(walled.getsockname()))
-        way = Way(host, walled.getsockname()[1], module.MACHINE, b"0" * 16, 0)
+        way = Way(host, walled.getsockname()[1], MACHINE, b"0" * 16, 0)
         assert not Speaking(way).say(0, b"x")
         started = time.monotonic()
         assert not Speaking(way._replace(port=other.getsockname()[1])).say(0, b"x")
@@ -144,10 +148,10 @@ def test_nobody_tries_to_reach_the_loopback_address_of_another_machine(line: Lin
 
 def test_a_caller_that_was_busy_once_is_tried_again(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     way = line.expect(hear([]))
-    module._give_up((way.host, way.port))
+    other_end._give_up((way.host, way.port))
     assert not Speaking(way).say(0, b"x")
-    monkeypatch.setattr(module, "FORGET_SECONDS", 0.0)
-    module._give_up((way.host, way.port))
+    monkeypatch.setattr(other_end, "FORGET_SECONDS", 0.0)
+    other_end._give_up((way.host, way.port))
     with closing(Speaking(way)) as speaking:
         assert speaking.say(0, b"x")
 
@@ -321,7 +325,8 @@ def on_a_leash(way: Way) -> Iterator[subprocess.Popen[str]]:
     """A process in which a batch runs that never ends, until it reads a line; says so when it has begun."""
     program = f"""
         import signal, sys
-        from cotality.parallel._backends.futures.line import Leash, Way
+        from cotality.parallel._backends.futures.speaking import Leash
+        from cotality.parallel._backends.futures.way import Way
         with Leash(Way(*{tuple(way)!r})):
             # As command line tools do: a broken pipe ends them.
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)

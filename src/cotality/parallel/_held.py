@@ -16,7 +16,7 @@ class Held(list[bool]):
     """Holds a lock within a ``with`` block.
 
     Parameters:
-        lock: The lock. A thread that holds it may take it again, but not with one of these.
+        lock: The lock.
     """
 
     # A list, of which there is nothing to be made before it can take note.
@@ -31,13 +31,9 @@ class Held(list[bool]):
         pass
 
     def __exit__(self, *_error: object) -> None:
-        self._lock.release()
-        self.clear()
+        # Likewise: what takes the note calls what lets go.
+        next(map(self._lock.__exit__, iter(self.pop, None)))  # type: ignore[arg-type]
 
     def __del__(self) -> None:
         if self:
-            try:
-                self._lock.release()
-            except RuntimeError:
-                # The interrupt came when it had been let go of.
-                pass
+            self.__exit__()

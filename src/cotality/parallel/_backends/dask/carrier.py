@@ -19,7 +19,7 @@ from distributed.client import FutureCancelledError
 
 from cotality.parallel._backends.dask.guard import PREFIX, TOPIC
 from cotality.parallel._backends.dask.remote import large_part, run_here, small_part
-from cotality.parallel._backends.futures.backend import Cargo
+from cotality.parallel._backends.futures.cargo import Cargo
 from cotality.parallel._backends.futures.packing import Arrived, Packing, Stored
 from cotality.parallel._backends.futures.remote import VERSION, Lent
 from cotality.parallel._data.broken import WorkerDied

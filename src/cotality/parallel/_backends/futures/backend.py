@@ -10,15 +10,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from cotality.parallel._backends.capture import wire
+from cotality.parallel._backends.futures.cargo import Cargo
 from cotality.parallel._backends.futures.home import MACHINE
-from cotality.parallel._backends.futures.line import Line, Way
+from cotality.parallel._backends.futures.line import Line
 from cotality.parallel._backends.futures.packing import Arrived, Packing
+from cotality.parallel._backends.futures.way import Way
 from cotality.parallel._backends.gate import Gate
 from cotality.parallel._backends.present import repeat
-from cotality.parallel._backends.processes.outbound import Packed, Shortage
+from cotality.parallel._backends.processes.outbound import Shortage
 from cotality.parallel._data.current import Belonging
 from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
 from cotality.parallel._data.task_errors import TaskError, TransferError
@@ -29,66 +31,6 @@ SAY_SECONDS = 0.01
 """How long it is said before it is looked whether anything else is to be done."""
 LOOK_SECONDS = 0.02
 """How often it is looked whether an attempt that has a timeout has begun, where nobody tells."""
-
-
-NOTHING: Final = Packed((), (None, []), {}, [], [], [])
-
-
-class Cargo:
-    """A batch under way.
-
-    Parameters:
-        packed: What was sent.
-        sent: When.
-        timed: Whether it has to be known when it begins.
-        hear: Takes what its tasks say before it is over.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_hear",
-        "began",
-        "future",
-        "line",
-        "number",
-        "packed",
-        "reported",
-        "sent",
-        "timed",
-        "worker",
-    )
-
-    def __init__(self, packed: Packed, sent: float, *, timed: bool, hear: Callable[[Planned, bytes], object]) -> None:
-        self.packed = packed
-        self.sent = sent
-        self.timed = timed
-        self._hear = hear
-        self.began: float | None = None
-        """When its first task began; None: as far as is known it has not."""
-        self.worker = ""
-        """Where it runs, as far as is known."""
-        self.future: Any = None
-        self.line: Line | None = None
-        """Over which its tasks are heard; None: there is none."""
-        self.number = -1
-        """By which the line knows it."""
-        self.reported: set[int] = set()
-        """The tickets of those that were interrupted."""
-
-    def hear(self, place: int, message: bytes) -> None:
-        """From any thread: one of its tasks has said something."""
-        planned = self.packed.sendable
-        # What comes when it is over nobody waits for.
-        if place < len(planned):
-            self._hear(planned[place], message)
-
-    def end(self) -> bool:
-        """End its worker, unless it is over; False if only others can."""
-        return self.line is not None and self.line.end(self.number)
-
-    def empty(self) -> None:
-        """It is over. Its future may live on, and with it what it calls back, which holds this."""
-        self.packed, self.future = NOTHING, None
 
 
 class Carrier(Protocol):

@@ -12,10 +12,11 @@ from functools import cache
 from typing import Any, Final
 
 from cotality.parallel._backends.cpus import cpu_count, process_width
-from cotality.parallel._backends.futures.backend import Cargo, FuturesBackend
-from cotality.parallel._backends.futures.line import LOOPBACK
+from cotality.parallel._backends.futures.backend import FuturesBackend
+from cotality.parallel._backends.futures.cargo import Cargo
 from cotality.parallel._backends.futures.packing import Arrived, Packing
 from cotality.parallel._backends.futures.remote import VERSION, Lent, run_batch
+from cotality.parallel._backends.futures.way import LOOPBACK
 from cotality.parallel._backends.serial import SerialBackend
 from cotality.parallel._backends.threads import ThreadBackend
 from cotality.parallel._data.broken import WorkerDied

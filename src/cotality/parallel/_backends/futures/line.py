@@ -1,7 +1,8 @@
-"""How what tasks say comes to the caller at once: over a connection that a batch makes when one of them says something.
+"""The caller's end of the line, over which comes at once what tasks say in workers that are not ours.
 
-What was sent is in the kernel's hands, and arrives even if the worker dies the next moment. Where no connection can be
-made, what was said takes a slower way; see ``Hearing``. Over another connection the caller can end the worker.
+A batch connects when one of its tasks first says something. What was sent is in the kernel's hands, and arrives even if
+the worker dies the next moment. Where no connection can be made, what was said takes a slower way; see ``Hearing``.
+Over another connection, the leash, the caller can end the worker.
 """
 
 from __future__ import annotations
@@ -16,57 +17,24 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import count
-from struct import Struct
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cotality.parallel._backends.crew import start_thread
 from cotality.parallel._backends.daemons import uninterrupted
 from cotality.parallel._backends.futures.home import MACHINE
+from cotality.parallel._backends.futures.way import HEADER, HELLO, QUIETLY, SEND_SECONDS, WELCOME, Way
 from cotality.parallel._backends.gate import Gate
-from cotality.parallel._backends.processes.lifeline import can_die_at_word, die_at_word, live_on
 
-LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 512
 CHUNK_BYTES: Final = 256 * 1024
-CONNECT_SECONDS: Final = 1.0
-"""How long a batch tries to reach the caller, who may be busy, or behind a wall."""
-SEND_SECONDS: Final = 10.0
-"""How long the caller may take no notice, before what is said goes another way."""
-FORGET_SECONDS: Final = 30.0
-"""How long a caller that did not answer is not tried again."""
 MOST_STRANGERS: Final = 64
 """How many may be connected that have not said who they are."""
 ROOM_SECONDS: Final = 0.02
 """How often it is looked whether the caller has caught up."""
 ARRIVE_SECONDS: Final = 1.0
 """How long what was sent may take behind the report of its batch, which comes another way."""
-
-_HELLO = Struct("!16sQ?")
-"""The secret, the batch, and whether this is its leash."""
-_WELCOME = b"\1"
-_WORD = b"\0"
-_QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
-"""Programs that let SIGPIPE end them would end where the other end is gone."""
-_HEADER = Struct("!II")
-"""Which task, and how many bytes."""
-
-
-class Way(NamedTuple):
-    """How one batch reaches the caller; made of what marshal writes.
-
-    Parameters:
-        host, port: Where.
-        machine: Which one that is.
-        secret: What only the batches of this run know: whatever else connects is not listened to.
-        number: The batch.
-    """
-
-    host: str
-    port: int
-    machine: str
-    secret: bytes
-    number: int
+_WORD: Final = b"\0"
 
 
 class Line:
@@ -174,7 +142,7 @@ class Line:
     def _wake_up(self) -> None:
         with suppress(OSError):
             # It may have seen by itself that the run is over.
-            self._waker.send(_WORD, _QUIETLY)
+            self._waker.send(_WORD, QUIETLY)
         self._hurried.open()
 
     def close(self) -> None:
@@ -238,7 +206,7 @@ class Line:
             batch = self._expected.get(self._ends.popleft())
             if batch is not None and batch.leash is not None:
                 with suppress(OSError):
-                    batch.leash.send(_WORD, _QUIETLY)
+                    batch.leash.send(_WORD, QUIETLY)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -265,7 +233,7 @@ class Line:
         elif batch is not None:
             batch.voice = connection
         try:
-            connection.send(_WELCOME, _QUIETLY)
+            connection.send(WELCOME, QUIETLY)
         except OSError:
             return False
         return True
@@ -348,125 +316,20 @@ class _Listening:
 
     def _is_welcome(self) -> bool:
         """False for a stranger, of whom nothing is read."""
-        if self._number is None and len(self._received) >= _HELLO.size:
-            secret, number, is_leash = _HELLO.unpack_from(self._received)
-            del self._received[: _HELLO.size]
+        if self._number is None and len(self._received) >= HELLO.size:
+            secret, number, is_leash = HELLO.unpack_from(self._received)
+            del self._received[: HELLO.size]
             self._number = number
             return self._line.welcome(self._connection, secret, number, is_leash=is_leash)
         return True
 
     def _take(self, number: int) -> None:
         begin = 0
-        while len(self._received) - begin >= _HEADER.size:
-            place, size = _HEADER.unpack_from(self._received, begin)
-            end = begin + _HEADER.size + size
+        while len(self._received) - begin >= HEADER.size:
+            place, size = HEADER.unpack_from(self._received, begin)
+            end = begin + HEADER.size + size
             if len(self._received) < end:
                 break
             self._line.take(number, place, bytes(self._received[end - size : end]))
             begin = end
         del self._received[:begin]
-
-
-class Speaking:
-    """A worker's end, for one batch.
-
-    Parameters:
-        way: How the caller is reached.
-    """
-
-    def __init__(self, way: Way) -> None:
-        self._way = way
-        self._connection: socket.socket | None = None
-        self._is_closed = False
-
-    def say(self, place: int, message: bytes) -> bool:
-        """Tell what a task has said; False if that can not be done, and never could again.
-
-        Not for two threads at once.
-        """
-        if self._is_closed:
-            return False
-        try:
-            if self._connection is None:
-                self._connection = _connected(self._way)
-                self._connection.settimeout(SEND_SECONDS)
-            self._connection.sendall(_HEADER.pack(place, len(message)) + message, _QUIETLY)
-        except BaseException as error:
-            # What came behind a part of this would not be understood.
-            self.close()
-            if isinstance(error, Exception):
-                return False
-            raise
-        return True
-
-    def close(self) -> None:
-        """It has said everything."""
-        self._is_closed = True
-        if self._connection is not None:
-            self._connection.close()
-
-
-class Leash:
-    """Lets the caller end this process as long as a batch runs in it, also one that is stuck in C code.
-
-    Parameters:
-        way: How the caller is reached.
-    """
-
-    def __init__(self, way: Way) -> None:
-        self._way = way
-        self._connection: socket.socket | None = None
-
-    def __enter__(self) -> None:
-        if can_die_at_word():
-            with suppress(Exception):
-                self._connection = _connected(self._way, leash=True)
-                die_at_word(self._connection.fileno())
-
-    def __exit__(self, *_error: object) -> None:
-        if self._connection is not None:
-            with suppress(OSError):
-                live_on(self._connection.fileno())
-            self._connection.close()
-
-
-_unreachable: Final[dict[str | tuple[str, int], float]] = {}
-"""Callers that did not answer, and where nobody did at all; until when nobody waits for them again."""
-
-
-def _connected(way: Way, *, leash: bool = False) -> socket.socket:
-    """A connection to a caller who listens.
-
-    Raises:
-        OSError: there is none.
-    """
-    address = way.host, way.port
-    here = way.host == LOOPBACK
-    if (here and way.machine != MACHINE) or _is_given_up(way.host) or _is_given_up(address):
-        raise ConnectionError("out of reach")
-    try:
-        connection = socket.create_connection(address, CONNECT_SECONDS)
-    except OSError as error:
-        # Behind a wall it will be the same for the next run, which listens at another port.
-        _give_up(way.host if isinstance(error, TimeoutError) and not here else address)
-        raise
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(_HELLO.pack(way.secret, way.number, leash), _QUIETLY)
-        if connection.recv(1) != _WELCOME:
-            raise ConnectionError("somebody else listens there")
-    except BaseException:
-        _give_up(address)
-        connection.close()
-        raise
-    return connection
-
-
-def _is_given_up(what: str | tuple[str, int]) -> bool:
-    return _unreachable.get(what, 0.0) > monotonic()
-
-
-def _give_up(what: str | tuple[str, int]) -> None:
-    if len(_unreachable) > BACKLOG:
-        _unreachable.clear()
-    _unreachable[what] = monotonic() + FORGET_SECONDS

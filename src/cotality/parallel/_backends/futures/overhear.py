@@ -16,7 +16,7 @@ from cotality.parallel._backends.capture.printed import PrintsBeside
 from cotality.parallel._backends.capture.records import RecordsBeside
 from cotality.parallel._backends.capture.warned import WarningsBeside
 from cotality.parallel._backends.futures.home import Home, home
-from cotality.parallel._backends.futures.line import Speaking
+from cotality.parallel._backends.futures.speaking import Speaking
 from cotality.parallel._backends.turns import Turns
 from cotality.parallel._data.said import Said
 
@@ -47,7 +47,7 @@ class Hearing:
         self._token: Token[Listener | None] | None = None
         self._place = 0
         self._turns = Turns(self._pass_on)
-        self._line = self._speaking = speaking
+        self._speaking = speaking
         self._early = early
         self.told = 0
         """How many pieces were told at once."""
@@ -79,20 +79,20 @@ class Hearing:
 
     def _pass_on(self, place: int, message: bytes | None) -> None:
         """Tell what a task has said; None: it was the last thing."""
-        # An interrupt may come in between. Then it is not told at once any more: what is told later must not overtake.
-        speaking, self._speaking = self._speaking, None
         if message is None:
-            if self._line is not None:
-                self._line.close()
+            if self._speaking is not None:
+                self._speaking.close()
             return
         is_told = False
         try:
-            is_told = speaking is not None and speaking.say(place, message)
+            is_told = self._speaking is not None and self._speaking.say(place, message)
         finally:
             if not is_told:
                 self._said.append((place, message))
+                if self._speaking is not None:
+                    # Also where an interrupt has come in between: what is told later must not overtake.
+                    self._speaking.close()
         if is_told:
-            self._speaking = speaking
             self.told += 1
         elif self._early is not None:
             self._early(self)

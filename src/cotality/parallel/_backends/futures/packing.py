@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from cotality.parallel._backends.capture.listening import listening
 from cotality.parallel._backends.futures.home import home
-from cotality.parallel._backends.futures.line import Way
 from cotality.parallel._backends.futures.remote import CURE, Lent, Report
+from cotality.parallel._backends.futures.way import Way
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes.codec import Encoded, load, load_failure
 from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans

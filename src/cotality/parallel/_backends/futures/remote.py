@@ -20,8 +20,9 @@ from typing import Any, Final, TypeAlias
 
 from cotality.parallel._backends.cpus import enclosing_width
 from cotality.parallel._backends.futures.home import MACHINE, Home
-from cotality.parallel._backends.futures.line import Leash, Speaking, Way
 from cotality.parallel._backends.futures.overhear import Hearing
+from cotality.parallel._backends.futures.speaking import Leash, Speaking
+from cotality.parallel._backends.futures.way import Way
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results, unpacking
 from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of

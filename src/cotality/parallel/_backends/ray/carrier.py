@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import ray
 from ray import exceptions
 
-from cotality.parallel._backends.futures.backend import Cargo
+from cotality.parallel._backends.futures.cargo import Cargo
 from cotality.parallel._backends.futures.packing import Arrived, Packing, Stored
 from cotality.parallel._backends.futures.remote import VERSION, Lent
 from cotality.parallel._backends.ray.remote import Bell, run_here
