@@ -10,6 +10,7 @@ import threading
 from typing import Final
 
 _ONCE: Final = (True,)
+_NOTHING: Final = (None,)
 
 
 class Held(list[bool]):
@@ -31,8 +32,8 @@ class Held(list[bool]):
         pass
 
     def __exit__(self, *_error: object) -> None:
-        # Likewise: what takes the note calls what lets go.
-        next(map(self._lock.__exit__, iter(self.pop, None)))  # type: ignore[arg-type]
+        # Likewise: the note is taken away as the lock is let go of, whose method wants three arguments.
+        next(map(self._lock.__exit__, iter(self.pop, None), _NOTHING, _NOTHING))  # type: ignore[arg-type]
 
     def __del__(self) -> None:
         if self:
