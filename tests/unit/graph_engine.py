@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cotality.parallel import Mapped, Outcome, Task
-from cotality.parallel._data.messages import NOT_STARTED, Ahead, Ending, Planned
+from cotality.parallel._data.messages import NOT_STARTED, AnyCall, Ending, Planned
 from cotality.parallel._data.ordering import in_order
+from cotality.parallel._data.task import called_by
 from cotality.parallel._scheduling.delivery import Delivery
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel._scheduling.ranks import Durations
@@ -71,27 +72,37 @@ def take(plan: GraphPlan, most: int = 1000, *, lane: Any = "main", window: int =
 
 
 def run_batch(batch: Sequence[Planned]) -> list[Ending]:
-    """A batch as a worker runs it: a task may need the result of one before it."""
-    made: dict[int, Any] = {}
+    """A batch as a worker runs it: a task may need the result of the one before it."""
+    made: Any = NOT_STARTED
     endings = []
     for planned in batch:
-        ticket, call = planned
-        arguments = {name: _given(value, made) for name, value in call.arguments.items()}
-        positional = [_given(value, made) for value in call.positional]
-        if any(value is NOT_STARTED for value in (*arguments.values(), *positional)):
+        call = planned[1]
+        given = given_to(call, made)
+        made = NOT_STARTED
+        if given is None:
             endings.append(came_back(planned))
             continue
+        positional, arguments = given
         try:
-            made[ticket] = call.callback_function(*positional, **arguments)
+            made = called_by(call)(*positional, **arguments)
         except Exception as error:
             endings.append(failed(planned, error))
         else:
-            endings.append(succeeded(planned, made[ticket]))
+            endings.append(succeeded(planned, made))
     return endings
 
 
-def _given(value: Any, made: dict[int, Any]) -> Any:
-    return made.get(value.ticket, NOT_STARTED) if isinstance(value, Ahead) else value
+def given_to(call: AnyCall, before: Any) -> tuple[list[Any], dict[str, Any]] | None:
+    """The arguments of a call behind one that has given this; None if it needs that and there is nothing."""
+    positional, arguments = [*call.positional], dict(call.arguments)
+    for place in call.wired or ():
+        if before is NOT_STARTED:
+            return None
+        if isinstance(place, int):
+            positional[place] = before
+        else:
+            arguments[place] = before
+    return positional, arguments
 
 
 def finish(plan: GraphPlan, *, window: int = 1000, now: float = 100.0) -> list[Outcome[Any]]:

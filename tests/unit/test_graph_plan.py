@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cotality.parallel import Limit, Mapped, Outcome, RetryPolicy, Task
+from cotality.parallel._data.task import called_by
 from cotality.parallel.building import gather
 from cotality.parallel.errors import (
     CycleError,
@@ -526,6 +527,32 @@ def test_what_only_comes_after_a_task_is_not_sent_along_behind_it() -> None:
         finish(plan)
         assert state_of(plan, node) == "skipped"
         assert plan.records.began[plan.graph.tickets[node]] < 0
+
+
+def test_an_item_that_is_skipped_when_it_is_made_is_not_sent_along() -> None:
+    """It has an edge from the task that runs, and would take something else in the place of what failed."""
+    bad, first = broken(), one([1])
+    slow = one(first.output)
+    mapped = Mapped(lambda _: one(slow.output, bad.output), (first.output,))
+    plan = plan_of(bad, slow, mapped, chains=True)
+    plan.settle(run_batch(take(plan)), now=101)
+    batch = take(plan)
+    assert [plan.graph.nodes[ticket] for ticket, _call in batch] == [slow]
+    plan.settle(run_batch(batch), now=102)
+    assert plan.done
+    assert state_of(plan, mapped) == "skipped"
+
+
+def test_what_goes_behind_a_task_and_takes_nothing_but_its_result_is_no_call_of_its_own() -> None:
+    first = one(1)
+    second = add(first.output)
+    both = add(second.output, right=second.output)
+    plan = plan_of(both, chains=True)
+    batch = take(plan)
+    assert [call for _ticket, call in batch] == [first, second, both]
+    assert [*map(called_by, (first, second))] == [first.callback_function, second.checked]
+    plan.settle(run_batch(batch), now=101)
+    assert value_of(plan, both) == 4
 
 
 def test_a_chain_that_comes_back_is_planned_anew_with_its_value() -> None:

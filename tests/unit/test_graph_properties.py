@@ -12,11 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cotality.parallel import Limit, Mapped, Outcome, Reference, RetryPolicy, Task
-from cotality.parallel._data.messages import NOT_STARTED, Ahead, Ending, Planned
+from cotality.parallel._data.messages import NOT_STARTED, Ending, Planned
+from cotality.parallel._data.task import called_by
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.graph_plan import GraphPlan
 from cotality.parallel.building import gather
-from tests.unit.graph_engine import plan_of
+from tests.unit.graph_engine import given_to, plan_of
 
 LIMITS = (Limit("few", concurrency=2), Limit("slow", per_second=3), Limit("both", concurrency=3, per_second=2))
 ATTEMPTS = 3
@@ -46,7 +47,6 @@ class World:
         self._workers = chance.randint(1, 3)
         self._chains = chains
         self._known: set[Any] = set()
-        self._made: dict[int, Any] = {}
         self.running: dict[int, float] = {}
         self.attempts: Counter[int] = Counter()
         self.starts: dict[str, list[float]] = defaultdict(list)
@@ -64,19 +64,21 @@ class World:
             self._free[lane] -= 1
             self._start(lane, self._queues[lane].popleft())
 
-    def _start(self, lane: Any, batch: list[Planned]) -> None:
+    def _start(self, lane: Any, batch: list[Planned], made: Any = NOT_STARTED) -> None:
+        """Begin with the next task of a batch; the one before it has given this."""
         ticket, call = batch[0]
-        given = [self._made.get(v.ticket, NOT_STARTED) if isinstance(v, Ahead) else v for v in call.positional]
-        if any(value is NOT_STARTED for value in given):
+        arguments = given_to(call, made)
+        if arguments is None:
             self._push(self.now, lane, batch, (batch[0], NOT_STARTED, None, 0.0, 0.0, "worker"))
             return
+        given = arguments[0]
         self._check_start(ticket, given)
         self.attempts[ticket] += 1
         self.running[ticket] = self.now
         duration = self.chance.choice([0.0, 0.01, 0.4, 1.7])
         how = self.chance.choice(["value"] * 6 + ["error", "death"])
         failure = None if how == "value" else ValueError(ticket)
-        value = None if failure else call.callback_function(*given)
+        value = None if failure else called_by(call)(*given)
         ending = batch[0], failure, value, self.now, self.now + duration, "worker"
         self._push(self.now + duration, lane, batch, ending, dies=how == "death")
 
@@ -143,15 +145,13 @@ class World:
         ticket = ending[0][0]
         if ending[1] is not NOT_STARTED:
             self._end(ticket)
-        if ending[1] is None:
-            self._made[ticket] = ending[2]
         endings = [ending]
         rest = batch[1:]
         if dies:
             endings += [(planned, NOT_STARTED, None, 0.0, 0.0, "worker") for planned in rest]
             rest = []
         if rest:
-            self._start(lane, rest)
+            self._start(lane, rest, ending[2] if ending[1] is None else NOT_STARTED)
         else:
             self._free[lane] += 1
             self._start_next(lane)
@@ -170,7 +170,15 @@ def _options(chance: Random, lanes: Sequence[str]) -> Options:
 
 
 def _task(chance: Random, number: Any, inputs: list[Any], lanes: Sequence[str]) -> Task[Any]:
-    return Task(Deed(number), {}, positional=tuple(inputs), options=_options(chance, lanes))
+    made = Task(Deed(number), {}, positional=tuple(inputs), options=_options(chance, lanes))
+    sources = made.sources()
+    if not sources or chance.random() < 0.5:
+        return made
+    # As a factory makes it.
+    positional, places = [*inputs], tuple(place for place in made.look() if isinstance(place, int))
+    for place, source in zip(places, sources, strict=True):
+        positional[place] = source
+    return Task.bound(made.callback_function, {}, tuple(positional), made.options, None, places)
 
 
 def _graph(chance: Random, count: int, lanes: Sequence[str]) -> list[Any]:

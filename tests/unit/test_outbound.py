@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from cotality.parallel import Task
-from cotality.parallel._backends.processes.codec import call_of_row, dump_function, load_function, rows_of
+from cotality.parallel._backends.processes.codec import dump_function, load_function
+from cotality.parallel._backends.processes.columns import call_of_row, rows_of
 from cotality.parallel._backends.processes.outbound import Outbound
+from cotality.parallel._backends.processes.results import NoInput
+from cotality.parallel._backends.processes.unpacking import Link
 from cotality.parallel.errors import ArgumentError
 from cotality.workflow import task
 from tests.contract import functions
@@ -47,8 +50,9 @@ def test_a_batch_of_calls_by_position_travels_in_rows() -> None:
     packed = outbound.pack_alike(batch)
     assert packed is not None
     number = next(iter(packed.functions))
-    names, columns = packed.columns
+    names, columns, links = packed.columns
     assert names is not None
+    assert links is None
     call = call_of_row(load_function(packed.functions[number].message), names)
     assert [call(*row) for row in rows_of(names, columns)] == [divmod(number, 3) for number in range(4)]
 
@@ -60,6 +64,61 @@ def test_calls_that_are_not_alike_do_not_travel_in_rows() -> None:
     assert outbound.pack_alike([one, (1, Task(quotient, {"x": 1, "y": 3}))]) is None
     assert outbound.pack_alike([one, (1, Task(functions.double, {}, positional=(1,)))]) is None
     assert outbound.pack_alike([one, (1, Task(quotient, {}, positional=([1], 3)))]) is None, "more than an atom"
+
+
+@task(validate="off")
+def total(start: int, before: int = 0) -> int:
+    return start + before
+
+
+@task(validate="off")
+def total_by_position(start: int, before: int, /) -> int:
+    return start + before
+
+
+@pytest.mark.parametrize("factory", [total, total_by_position])
+def test_chains_of_calls_that_are_alike_travel_by_column(factory: Any) -> None:
+    """Two chains in one batch; what goes from one to the next never travels."""
+    batch: list[Any] = []
+    for number in (0, 10, 100):
+        batch.append((len(batch), factory(number, 1)))
+        batch.append((len(batch), factory(number, batch[-1][1].output)))
+    packed = Outbound().pack_alike(batch)
+    assert packed is not None
+    names, columns, links = packed.columns
+    assert names is not None
+    assert links is not None
+    place, follows, kept = links
+    [function] = packed.functions.values()
+    call = Link().calling(call_of_row(load_function(function.message), names), place)
+    given = [call(*row) for row in zip(follows, kept, *columns, strict=True)]
+    assert given == [1, 1, 11, 21, 101, 201]
+
+
+def test_one_whose_chain_broke_has_no_input() -> None:
+    link = Link()
+    call = link.calling(divmod, 0)
+    with pytest.raises(ZeroDivisionError):
+        call(False, True, 1, 0)
+    with pytest.raises(NoInput):
+        call(True, True, None, 1)
+    with pytest.raises(NoInput):
+        call(True, False, None, 1)
+
+
+def test_chains_that_are_not_alike_do_not_travel_by_column() -> None:
+    outbound = Outbound()
+    first = total(1, 2)
+
+    def packs(*others: Any) -> bool:
+        return outbound.pack_alike([*enumerate([first, *others])]) is not None
+
+    assert packs(total(1, first.output))
+    assert not packs(total(first.output, 1), total(1, first.output)), "at different places"
+    assert not packs(total(first.output, first.output)), "at two places"
+    assert not packs(total_by_position(1, first.output)), "another function"
+    assert not packs(total([1], first.output)), "more than an atom"
+    assert not packs(total(1), total(1, first.output)), "not the same names"
 
 
 def quotient(x: int, y: int, /) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cotality.parallel._data.messages import AnyCall
 from cotality.parallel._data.names import ByName
-from cotality.parallel._data.task import Call, task_of
+from cotality.parallel._data.task import Call, called_by, task_of
 
 
 class Around:
@@ -43,7 +43,7 @@ async def _within(manager: AbstractContextManager[Any], coroutine: Coroutine[Any
 
 def put_around(call: AnyCall, manager: AbstractContextManager[Any]) -> Call:
     """The same call, inside of a context manager."""
-    return with_function(call, Around(manager, call.callback_function))
+    return with_function(call, Around(manager, called_by(call)))
 
 
 def bare(call: AnyCall) -> AnyCall:
@@ -59,6 +59,7 @@ def bare(call: AnyCall) -> AnyCall:
 def with_function(call: AnyCall, function: Callable[..., Any]) -> Call:
     """The same call of another function."""
     other = Call(task_of(call), function, call.positional, call.arguments)
-    if isinstance(call, Call):
-        other.ahead, other.sealed = call.ahead, call.sealed
+    if call.wired:
+        other.wired = tuple(call.wired)
+    other.sealed = isinstance(call, Call) and call.sealed
     return other

@@ -7,23 +7,18 @@ made a million times, and a class would cost 0.2 µs more each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from cotality.parallel._data.task import Call, Task
 
 AnyCall: TypeAlias = Task[Any] | Call
 Planned: TypeAlias = tuple[int, AnyCall]
-"""A ticket and its task, or the call that a task comes to once it has its inputs."""
+"""A ticket and its task, or the call that a task comes to once it has its inputs. One that is still wired takes the
+result of the one before it in its batch."""
 
 Ending: TypeAlias = tuple[Planned, BaseException | None, Any, float, float, str]
 """How an attempt ended: what was planned, failure or None, value, start and end in seconds of the monotonic clock, and
 the worker that ran it."""
-
-
-class Ahead(NamedTuple):
-    """Stands among the arguments of a call for the result of a task that comes before it in the same batch."""
-
-    ticket: int
 
 
 class NotStarted(Exception):

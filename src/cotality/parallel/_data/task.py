@@ -91,7 +91,8 @@ class Task(Generic[R]):
     """What is called instead when arguments come from other tasks: checks them, and calls the function."""
     wired: Wired | None = field(default=None, init=False)
     """Which arguments hold wires; None as long as nobody has looked. Those of a task that ``@task`` has made hold them
-    in ``arguments`` and ``positional``."""
+    in ``arguments`` and ``positional``. A backend gets one that is still wired behind the task that makes what is
+    missing; see :class:`Call`."""
     predecessors: tuple[Any, ...] = field(default=(), init=False)
 
     output: ClassVar[_Output] = _Output()
@@ -233,7 +234,7 @@ class Call:
         callback_function, positional, arguments: What to call, and with what.
     """
 
-    __slots__ = ("ahead", "arguments", "callback_function", "positional", "sealed", "task")
+    __slots__ = ("arguments", "callback_function", "positional", "sealed", "task", "wired")
 
     def __init__(
         self,
@@ -246,8 +247,9 @@ class Call:
         self.callback_function: Callable[..., Any] = callback_function
         self.positional: tuple[Any, ...] = positional
         self.arguments: Mapping[str, Any] = arguments
-        self.ahead: bool = False
-        """Whether it needs the result of the task before it in its batch, and so can not run anywhere else."""
+        self.wired: tuple[Place, ...] = ()
+        """Which arguments the task before it in its batch gives, so that it can not run anywhere else. What stands
+        there is nothing."""
         self.sealed: bool = False
         """Whether nobody but other workers needs the result, so that it need not be opened here."""
 
@@ -259,6 +261,13 @@ class Call:
 def task_of(call: Task[Any] | Call) -> Task[Any]:
     """The task that a call was made of."""
     return call.task if isinstance(call, Call) else call
+
+
+def called_by(call: Task[Any] | Call) -> Callable[..., Any]:
+    """The function that a backend calls for it: where an argument comes from another task, what checks it first."""
+    if type(call) is Task and call.wired:
+        return call.checked or call.callback_function
+    return call.callback_function
 
 
 Task.__module__ = "cotality.parallel"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
+from cotality.parallel._data.around import with_function
 from cotality.parallel._data.asking import ask
 from cotality.parallel._data.mapped import Mapped
-from cotality.parallel._data.messages import Ahead, AnyCall, Planned
+from cotality.parallel._data.messages import AnyCall, Planned
 from cotality.parallel._data.reference import Reference
 from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ReferenceMisuse
@@ -31,14 +32,14 @@ class Calls:
         self.ahead: set[int] = set()
         """Those that were sent along behind the one whose result they need."""
 
-    def make(self, ticket: int, task: Task[Any], lane: Lane, ahead_of: int | None = None) -> Planned:
+    def make(self, ticket: int, task: Task[Any], lane: Lane, behind: int | None = None) -> Planned:
         """A task with its inputs.
 
         Parameters:
             ticket: Its ticket.
             task: The task.
             lane: Where it will run.
-            ahead_of: The ticket of the task in the same batch whose result it needs and which has none yet.
+            behind: The ticket of the task in the same batch whose result it needs and which has none yet.
 
         Raises:
             Exception: a part of an input is not there; nothing is held for this task any more.
@@ -46,25 +47,21 @@ class Calls:
         graph = self._graph
         call: AnyCall = task
         if task.wired != ():
-            stand_in = None if ahead_of is None else Ahead(ahead_of)
             try:
-                call = graph.call_of(ticket, stand_in, sealed=lane.chains)
+                call = graph.call_of(ticket, behind, sealed=lane.chains)
             except Exception:
                 graph.took_inputs(ticket)
                 raise
-            if ahead_of is None and call is not task:
+            if behind is None and call is not task:
                 graph.took_inputs(ticket)
         policy = task.options.retry
         if policy is not None and policy.on_result is not None:
-            call = Call(task, partial(ask, call.callback_function, policy.on_result), call.positional, call.arguments)
+            call = with_function(call, partial(ask, call.callback_function, policy.on_result))
         bulky = lane.keeps or (lane.chains and id(task.callback_function) in self._bulky)
         if bulky and self._is_for_workers_only(ticket, lane):
             if isinstance(call, Task):
                 call = Call(task, task.callback_function, task.positional, task.arguments)
             call.sealed = True
-        if ahead_of is not None and isinstance(call, Call):
-            call.ahead = True
-            self.ahead.add(ticket)
         return ticket, call
 
     def learn(self, task: Task[Any]) -> None:
@@ -73,7 +70,7 @@ class Calls:
 
     def _is_for_workers_only(self, ticket: int, lane: Lane) -> bool:
         """Whether nobody needs a task's result but tasks on the same lane, each of them as a whole."""
-        dependents = self._graph.dependents[ticket]
+        dependents = self._graph.dependents_of(ticket)
         if not dependents or self._graph.uses[ticket] != len(dependents):
             return False
         return all(self._runs_on(self._graph.nodes[child], lane) for child in dependents)
@@ -83,21 +80,30 @@ class Calls:
 
     def next_behind(self, ticket: int, lane: Lane) -> int | None:
         """The only task that waits for this one, if its worker can go on with it without asking back."""
-        graph = self._graph
-        dependents = graph.dependents[ticket]
-        if dependents is None or len(dependents) != 1 or graph.waits(dependents[0]) != 1:
+        # One that only comes after this one must not run if this one fails, and would miss no value that bars it.
+        child = self._graph.next_of(ticket)
+        # Ahead, it went along behind an attempt that failed, and is not back yet: it would run twice.
+        if child is None or child in self.ahead:
             return None
-        child = dependents[0]
-        if child in self.ahead:
-            # It went along behind an attempt that failed, and is not back yet: twice on its way, it would run twice.
-            return None
-        task = graph.nodes[child]
+        task = self._graph.nodes[child]
         if not self._runs_on(task, lane) or task.options.limits:
             return None
-        if type(task.wired) is not tuple and task.sources() is None:
-            return None
-        # One that only comes after this one must not run if this one fails, and would miss no value that bars it.
-        return child if graph.takes(child, ticket) else None
+        return child if type(task.wired) is tuple or task.sources() is not None else None
+
+    def make_behind(self, ticket: int, task: Task[Any], lane: Lane, before: int) -> Planned:
+        """A task that is sent along behind the one whose result it needs; as it is, where it needs nothing else."""
+        if (
+            task.options.plain
+            and type(task.wired) is tuple
+            and self._graph.takes_nothing_but(ticket, before)
+            and not lane.keeps
+            and id(task.callback_function) not in self._bulky
+        ):
+            planned: Planned = ticket, task
+        else:
+            planned = self.make(ticket, task, lane, before)
+        self.ahead.add(ticket)
+        return planned
 
 
 NO_VALUES: Final = frozenset({Task, Mapped, Reference})

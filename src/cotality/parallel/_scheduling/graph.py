@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, is_wired, wires_of
-from cotality.parallel._data.reference import OUTCOME, VALUE, Wire, fill
+from cotality.parallel._data.reference import OUTCOME, VALUE, Place, Wire, fill
 from cotality.parallel._data.sealed import Sealed
 from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ResultNotKept, TaskCancelled, TaskSkipped
@@ -45,10 +45,12 @@ class Graph:
         self.tickets: dict[Node, int] = {}
         self.records: Records = Records()
         self.values: dict[int, Any] = {}
-        self.dependents: list[list[int] | None] = []
+        # One ticket stands for itself. Most nodes of a large graph have one at each end, and a million lists are as
+        # many objects that the garbage collector looks at again and again.
+        self._dependents: list[int | list[int] | tuple[()]] = []
         self.uses: list[int] = []
         self._waits: list[int] = []
-        self._inputs: dict[int, tuple[int, ...]] = {}
+        self._inputs: list[int | tuple[int, ...]] = []
         """Whose values or outcomes a node takes."""
         self._watchers: dict[int, list[int]] = {}
         self.ready: deque[int] = deque()
@@ -73,7 +75,8 @@ class Graph:
         """Add nodes, each behind what it needs. Gives their tickets."""
         count = len(nodes)
         self.nodes.extend(nodes)
-        self.dependents.extend([None] * count)
+        self._dependents.extend([()] * count)
+        self._inputs.extend([()] * count)
         self.uses.extend([0] * count)
         self._waits.extend([0] * count)
         self.unfinished += count
@@ -90,23 +93,20 @@ class Graph:
 
     def _connect(self, ticket: int, node: Node) -> tuple[str, Exception] | None:
         """Draw the edges into a node; gives why it can not run, if something it needs has failed already."""
+        sources = node.sources() if type(node) is Task else None
+        if sources is not None and not node.predecessors:
+            # Most are like that.
+            return self._take_from(sources, ticket)
         bars: tuple[str, Exception] | None = None
         tickets, uses = self.tickets, self.uses
         inputs: dict[int, bool] = {}
-        sources = node.sources() if type(node) is Task else None
-        if sources is None:
-            for wire in wires_of(node):
-                source = tickets[wire.task]
-                inputs[source] = wire.kind == OUTCOME and inputs.get(source, True)
-        else:
-            for other in sources:
-                inputs[tickets[other]] = False
+        for wire in wires_of(node):
+            source = tickets[wire.task]
+            inputs[source] = wire.kind == OUTCOME and inputs.get(source, True)
         self._inputs[ticket] = tuple(inputs)
         for source, only_outcome in inputs.items():
             uses[source] += 1
-            if sources is not None:
-                bars = self._depend(source, ticket) or bars
-            elif only_outcome:
+            if only_outcome:
                 self._await(source, ticket, self._watchers.setdefault(source, []))
             elif self._follows(node, source):
                 # It goes from item to item: it waits for the other map to begin, not to end.
@@ -122,6 +122,18 @@ class Graph:
             if inputs.get(source, True):
                 inputs[source] = False
                 bars = self._depend(source, ticket) or bars
+        return bars
+
+    def _take_from(self, sources: list[Node], ticket: int) -> tuple[str, Exception] | None:
+        """Draw the edges into a task that takes all that these give and needs nothing else."""
+        bars: tuple[str, Exception] | None = None
+        inputs = [*map(self.tickets.__getitem__, sources)]
+        if len(inputs) > 1:
+            inputs = [*dict.fromkeys(inputs)]
+        self._inputs[ticket] = inputs[0] if len(inputs) == 1 else tuple(inputs)
+        for source in inputs:
+            self.uses[source] += 1
+            bars = self._depend(source, ticket) or bars
         return bars
 
     def _lend(self, ticket: int, mapped: Mapped[Any], inputs: dict[int, bool]) -> None:
@@ -148,10 +160,13 @@ class Graph:
     def _depend(self, source: int, ticket: int) -> tuple[str, Exception] | None:
         state = self.records.state[source]
         if state == PENDING:
-            edges = self.dependents[source]
-            if edges is None:
-                edges = self.dependents[source] = []
-            edges.append(ticket)
+            ends = self._dependents[source]
+            if ends == ():
+                self._dependents[source] = ticket
+            elif type(ends) is list:
+                ends.append(ticket)
+            else:
+                self._dependents[source] = [*self.dependents_of(source), ticket]
             self._waits[ticket] += 1
             return None
         return None if state == SUCCEEDED else self.cause_of(source)
@@ -184,21 +199,35 @@ class Graph:
         """For how many others a node still waits."""
         return self._waits[ticket]
 
-    def takes(self, ticket: int, source: int) -> bool:
-        """Whether a node takes the value or the outcome of another."""
-        return source in self._inputs.get(ticket, ())
+    def next_of(self, ticket: int) -> int | None:
+        """The only node that depends on this one, if it waits for nothing else, and takes its value or outcome."""
+        child = self._dependents[ticket]
+        # One that was added when something else it needs had failed is skipped already.
+        if type(child) is not int or self._waits[child] != 1 or self.records.state[child] != PENDING:
+            return None
+        inputs = self._inputs[child]
+        return child if inputs == ticket or (type(inputs) is tuple and ticket in inputs) else None
+
+    def takes_nothing_but(self, ticket: int, source: int) -> bool:
+        """Whether a node takes the value or the outcome of this other one, and of no other."""
+        return self._inputs[ticket] == source
 
     def inputs_of(self, ticket: int) -> tuple[int, ...]:
         """Those whose values or outcomes a node takes."""
-        return self._inputs.get(ticket, ())
+        inputs = self._inputs[ticket]
+        return (inputs,) if isinstance(inputs, int) else inputs
 
-    def call_of(self, ticket: int, ahead_of: Any = None, *, sealed: bool = False) -> Task[Any] | Call:
+    def dependents_of(self, ticket: int) -> Sequence[int]:
+        """Those that wait for a node to succeed; nobody does once it has ended."""
+        dependents = self._dependents[ticket]
+        return (dependents,) if isinstance(dependents, int) else dependents
+
+    def call_of(self, ticket: int, behind: int | None = None, *, sealed: bool = False) -> Task[Any] | Call:
         """A task as a backend gets it: itself, or a call with values where it has wires.
 
         Parameters:
             ticket: Its ticket.
-            ahead_of: What stands in for the one value that is not there yet, for a task that is sent along behind the
-                one that makes it.
+            behind: The one whose value is not there yet, for a task that is sent along behind it.
             sealed: Whether it is for a worker that takes results as they came from others.
 
         Raises:
@@ -210,26 +239,40 @@ class Graph:
             return task
         arguments = dict(task.arguments)
         positional = list(task.positional)
-        values, inputs = self.values, self._inputs.get(ticket, ())
-        absent = _ABSENT if ahead_of is None else ahead_of
+        values, inputs = self.values, self.inputs_of(ticket)
         # Most take nothing but all that others give, each once: then it is enough to know their tickets, of which there
         # are as many; to have that checked would take a fifth of the time.
         known = type(wired) is tuple and len(wired) == len(inputs)
+        open_places: list[Place] = []
         value: Any
-        for place, held in zip(wired, inputs) if known else task.wiring():  # noqa: B905
+        for place, held in zip(wired, inputs) if known else self._wiring_of(task):  # noqa: B905
             if type(held) is not int:
-                value = fill(held, partial(self.look_up, ahead_of=ahead_of, sealed=sealed))
+                value = fill(held, partial(self.look_up, sealed=sealed))
+            elif held == behind:
+                open_places.append(place)
+                continue
             else:
-                value = values.get(held, absent)
+                value = values.get(held, _ABSENT)
                 if value is _ABSENT or isinstance(value, Sealed):
                     value = self._result_of(held, sealed=sealed)
             if type(place) is int:
                 positional[place] = value
             else:
                 arguments[place] = value  # type: ignore[index]
-        return Call(task, task.checked or task.callback_function, tuple(positional), arguments)
+        call = Call(task, task.checked or task.callback_function, tuple(positional), arguments)
+        if open_places:
+            call.wired = tuple(open_places)
+        return call
 
-    def look_up(self, wire: Wire, ahead_of: Any = None, *, sealed: bool = False) -> Any:
+    def _wiring_of(self, task: Task[Any]) -> list[tuple[Place, Any]]:
+        """The arguments of a task that hold wires, and the ticket of the one all of whose result each takes, or what
+        else it holds."""
+        return [
+            (place, self.tickets[held.task] if type(held) is Wire and held.is_whole else held)
+            for place, held in task.wiring()
+        ]
+
+    def look_up(self, wire: Wire, *, sealed: bool = False) -> Any:
         """What a wire carries.
 
         Raises:
@@ -238,8 +281,6 @@ class Graph:
         source = self.tickets[wire.task]
         if wire.kind == OUTCOME:
             return wire.follow(self.outcome_for(source))
-        if ahead_of is not None and source not in self.values:
-            return ahead_of
         value = self._result_of(source, sealed=sealed and not wire.path)
         return wire.follow(value) if wire.path else value
 
@@ -286,7 +327,7 @@ class Graph:
     def took_inputs(self, ticket: int) -> None:
         """A node has its inputs: what nobody else needs is dropped."""
         uses = self.uses
-        for source in self._inputs.get(ticket, ()):
+        for source in self.inputs_of(ticket):
             if uses[source] == 1:
                 self.release(source)
             else:
@@ -310,11 +351,11 @@ class Graph:
         if self.uses[ticket]:
             self.values[ticket] = value
         waits, ready = self._waits, self.ready
-        for dependent in self.dependents[ticket] or ():
+        for dependent in self.dependents_of(ticket):
             waits[dependent] -= 1
             if not waits[dependent]:
                 ready.append(dependent)
-        self.dependents[ticket] = None
+        self._dependents[ticket] = ()
         if self._watchers:
             self._tell_watchers(ticket)
 
@@ -326,7 +367,7 @@ class Graph:
         self.records.errors[ticket] = error
         self.unfinished -= 1
         self.ended.append(ticket)
-        dependents, self.dependents[ticket] = self.dependents[ticket] or [], None
+        dependents, self._dependents[ticket] = self.dependents_of(ticket), ()
         self._tell_watchers(ticket)
         self._skip_from(dependents, self.nodes[ticket].name, error)
 
@@ -348,9 +389,9 @@ class Graph:
             self.unfinished -= 1
             self.ended.append(ticket)
             self.took_inputs(ticket)
-            pending.extend(self.dependents[ticket] or ())
+            pending.extend(self.dependents_of(ticket))
             pending.extend(self.followers.pop(ticket, ()))
-            self.dependents[ticket] = None
+            self._dependents[ticket] = ()
             self._tell_watchers(ticket)
 
     def cancel(self, ticket: int) -> None:
@@ -394,7 +435,7 @@ class Graph:
             node = pending.pop()
             if node in self._watchers:
                 return True
-            below = [*(self.dependents[node] or ()), *self.map_followers.get(node, ())]
+            below = [*self.dependents_of(node), *self.map_followers.get(node, ())]
             fresh = [other for other in below if other not in seen]
             seen.update(fresh)
             pending.extend(fresh)

@@ -194,10 +194,11 @@ class GraphPlan:
         if lane.chains:
             self._send_along(ticket, lane, due, most, now)
 
-    def _plan(self, ticket: int, task: Task[Any], lane: Lane, ahead_of: int | None = None) -> Planned | None:
+    def _plan(self, ticket: int, task: Task[Any], lane: Lane, before: int | None = None) -> Planned | None:
         """A task with its inputs; None if a part of them is not there, which is that task's error."""
+        calls = self._calls
         try:
-            return self._calls.make(ticket, task, lane, ahead_of)
+            return calls.make(ticket, task, lane) if before is None else calls.make_behind(ticket, task, lane, before)
         except Exception as error:
             self._give_up(ticket, error)
             return None
@@ -209,7 +210,7 @@ class GraphPlan:
             if child is None or not (self.memory is None or self.memory.may_follow(ticket, child)):
                 return
             task = self.graph.nodes[child]
-            planned = self._plan(child, task, lane, ahead_of=ticket)
+            planned = self._plan(child, task, lane, before=ticket)
             if planned is None:
                 return
             if not task.options.plain:

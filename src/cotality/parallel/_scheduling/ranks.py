@@ -108,7 +108,7 @@ class Ranks:
 
     def _rank(self) -> None:
         graph, expected = self._graph, self._durations.expected
-        state, dependents = graph.records.state, graph.dependents
+        state, dependents_of = graph.records.state, graph.dependents_of
         # What is not known is learnt soonest if it is not put off.
         otherwise = self._durations.longest
         known: dict[tuple[int, int], float] = {}
@@ -124,7 +124,7 @@ class Ranks:
                 if kind not in known:
                     known[kind] = expected(node, otherwise)
                 own = known[kind]
-            below = dependents[ticket]
+            below = dependents_of(ticket)
             ranks[ticket] = own + max([ranks[other] for other in below]) if below else own
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cotality.parallel._backends.futures.line import Line
+from cotality.parallel._backends.processes.columns import Columns
 from cotality.parallel._backends.processes.outbound import Packed
 from cotality.parallel._data.messages import Planned
 
-NOTHING: Final = Packed((), (None, []), {}, [], [], [])
+NOTHING: Final = Packed((), Columns(None, []), {}, [], [], [])
 
 
 class Cargo:

@@ -156,7 +156,6 @@ class Packing:
                 # It has closed over something large.
                 functions[number] = len(inputs)
                 inputs.append(self._put_function(number, function.message))
-        names, columns = packed.columns
         content: tuple[Any, ...] = (
             tuple(here),
             self._listening,
@@ -164,8 +163,7 @@ class Packing:
             self._width,
             functions,
             next(iter(functions)),
-            names,
-            columns,
+            tuple(packed.columns),
             places,
         )
         return marshal.dumps(content), inputs

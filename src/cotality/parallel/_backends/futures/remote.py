@@ -25,9 +25,10 @@ from cotality.parallel._backends.futures.speaking import Leash, Speaking
 from cotality.parallel._backends.futures.way import Way
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results, unpacking
-from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
-from cotality.parallel._backends.processes.results import Results, finished
-from cotality.parallel._backends.processes.unpacking import unpack
+from cotality.parallel._backends.processes.codec import dump_failure, load, load_function
+from cotality.parallel._backends.processes.columns import call_of_row, rows_of
+from cotality.parallel._backends.processes.results import Results
+from cotality.parallel._backends.processes.unpacking import Link, unpack
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._version import __version__
@@ -149,14 +150,13 @@ class _Batch:
     """A batch while it runs."""
 
     def __init__(self, content: tuple[Any, ...], inputs: Sequence[Any]) -> None:
-        caller, self._wanted, way, self._width, self._functions, number, names, columns, self._places = content
+        caller, self._wanted, way, self._width, self._functions, self._number, columns, self._places = content
         self._caller = Home(*caller)
         self._way = None if way is None else Way(*way)
         self._inputs = inputs
         self._results = _Apart()
-        self._previous: tuple[Any] | None = None
-        """The result of the last task, if the one behind it needs it."""
-        self._number, self._names, self._columns = number, names, columns
+        self._link = Link()
+        self._names, self._columns, self._links = columns
 
     def run(self, worker: str | None, early: Callable[[Hearing], object] | None, *, leashed: bool) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
@@ -196,9 +196,13 @@ class _Batch:
             return self._results.encode(0, value)
 
     def _calls(self) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
-        if self._names is not None:
-            return call_of_row(self._function(self._number), self._names), rows_of(self._names, self._columns)
-        return self._call, zip(*self._columns, strict=True)
+        if self._names is None:
+            return self._call, zip(*self._columns, strict=True)
+        call = call_of_row(self._function(self._number), self._names)
+        if self._links is None:
+            return call, rows_of(self._names, self._columns)
+        place, follows, kept = self._links
+        return self._link.calling(call, place), zip(follows, kept, *self._columns, strict=True)
 
     def _function(self, number: int) -> Callable[..., Any]:
         try:
@@ -211,7 +215,7 @@ class _Batch:
         self, number: int, positional: list[Any], arguments: dict[str, Any], packed: list[tuple[Any, Any]]
     ) -> Any:
         """Call a function with arguments that are more than numbers and texts."""
-        previous, self._previous = self._previous, None
+        previous, self._link.held = self._link.held, None
         try:
             function, keeps = unpack(positional, arguments, packed, self._borrow, previous)
         except TransferError as failure:
@@ -219,10 +223,7 @@ class _Batch:
                 failure.add_note(f"{failure.__cause__}: {CURE}")
             raise
         value = (self._function(number) if function is None else function)(*positional, **arguments)
-        if keeps:
-            value = finished(value)
-            self._previous = (value,)
-        return value
+        return self._link.keep(value) if keeps else value
 
     def _borrow(self, number: int) -> Any:
         place, index = self._places[number]

@@ -12,10 +12,11 @@ from cotality.parallel._backends.capture.overhear import Capture
 from cotality.parallel._backends.processes import memory
 from cotality.parallel._backends.processes.board import LOADING, Board
 from cotality.parallel._backends.processes.channel import Frame
-from cotality.parallel._backends.processes.codec import call_of_row, dump_failure, load, load_function, rows_of
+from cotality.parallel._backends.processes.codec import dump_failure, load, load_function
+from cotality.parallel._backends.processes.columns import Links, call_of_row, rows_of
 from cotality.parallel._backends.processes.kinds import UNKNOWN
-from cotality.parallel._backends.processes.results import Unloadable, finished
-from cotality.parallel._backends.processes.unpacking import unpack
+from cotality.parallel._backends.processes.results import Unloadable
+from cotality.parallel._backends.processes.unpacking import Link, unpack
 from cotality.parallel._backends.processes.voice import Voice
 
 
@@ -41,8 +42,7 @@ class Calls:
         self._messages: dict[int, bytes] = {}
         self._loans: dict[int, Frame] = {}
         self._built: dict[int, Any] = {}
-        self._previous: tuple[Any] | None = None
-        """The result of the last task, if the one behind it needs it."""
+        self._link = Link()
 
     def learn(self, number: int, message: bytes) -> None:
         """Keep a function until a task needs it."""
@@ -59,12 +59,21 @@ class Calls:
             self._loans.pop(number).close()
 
     def of_batch(
-        self, first: int, number: int, names: tuple[str, ...] | None, columns: list[list[Any]]
+        self,
+        first: int,
+        number: int,
+        names: tuple[str, ...] | None,
+        columns: list[list[Any]],
+        links: Links | None,
     ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
         """What to call for each task of a batch, and the arguments to call it with."""
         if names is None:
             return self._call, zip(itertools.count(first), *columns, strict=False)
-        return call_of_row(self._function(number, first), names), rows_of(names, columns)
+        call = call_of_row(self._function(number, first), names)
+        if links is None:
+            return call, rows_of(names, columns)
+        place, follows, kept = links
+        return self._link.calling(call, place), zip(follows, kept, *columns, strict=False)
 
     def _call(
         self,
@@ -76,7 +85,7 @@ class Calls:
     ) -> Any:
         """Call a function with arguments that are more than atoms."""
         self._words[LOADING] = sequence
-        previous, self._previous = self._previous, None
+        previous, self._link.held = self._link.held, None
         try:
             function, keeps = unpack(positional, arguments, packed, self._borrow, previous)
             self._capture.look()
@@ -85,10 +94,7 @@ class Calls:
         finally:
             self._words[LOADING] = 0
         value = function(*positional, **arguments)
-        if keeps:
-            value = finished(value)
-            self._previous = (value,)
-        return value
+        return self._link.keep(value) if keeps else value
 
     def _function(self, number: int, sequence: int) -> Callable[..., Any]:
         """A function by its number; loaded when a task first needs it, and as part of that task."""

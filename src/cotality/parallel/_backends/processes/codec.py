@@ -11,8 +11,8 @@ import marshal
 import pickle
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from types import FunctionType
 from typing import Any, TypeAlias
@@ -116,53 +116,6 @@ def load(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
     if _MAIN.search(data):
         return _Unpickler(io.BytesIO(data), buffers=buffers).load()
     return pickle.loads(data, buffers=buffers)
-
-
-# Arguments ---------------------------------------------------------------------------------------------------------
-
-Columns: TypeAlias = tuple[tuple[str, ...] | None, list[list[Any]]]
-"""The arguments of calls that name the same parameters: the names, and for each the values of all calls. Where they
-name none, the one column holds for each call the row of what it is given by position.
-
-Written and read at a third of the cost of as many dicts.
-"""
-
-
-def by_column(arguments: list[dict[str, Any]]) -> Columns | None:
-    """Arguments by column; None unless all have the same names in the same order."""
-    names = tuple(arguments[0])
-    if sum(map(len, arguments)) != len(names) * len(arguments):
-        return None
-    if not names:
-        return names, [[()] * len(arguments)]
-    if set(map(type, names)) != {str}:
-        return None
-    if len(names) > 1 and set(map(tuple, arguments)) != {names}:
-        return None
-    try:
-        return names, [[each[name] for each in arguments] for name in names]
-    except KeyError:
-        return None
-
-
-def rows_of(names: tuple[str, ...], columns: list[list[Any]]) -> Iterable[tuple[Any, ...]]:
-    """The values of each call, as long as they stand in the columns: they may be cut while this goes on."""
-    return zip(*columns, strict=False) if names else columns[0]
-
-
-def call_of_row(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """What takes the values of these parameters by position; the function itself wherever that is the same call."""
-    if not names:
-        return function
-    if type(function) is FunctionType:
-        code = function.__code__
-        if not code.co_posonlyargcount and names == code.co_varnames[: min(len(names), code.co_argcount)]:
-            return function
-    return partial(_call_by_name, function, names)
-
-
-def _call_by_name(function: Callable[..., Any], names: tuple[str, ...], /, *values: Any) -> Any:
-    return function(**dict(zip(names, values, strict=True)))
 
 
 # Functions ---------------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from cotality.parallel._backends.processes.board import (
     Board,
 )
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed, Frame
-from cotality.parallel._backends.processes.codec import Columns, load_failure
+from cotality.parallel._backends.processes.codec import load_failure
+from cotality.parallel._backends.processes.columns import Columns
 from cotality.parallel._backends.processes.descriptors import become, connected_sockets
 from cotality.parallel._backends.processes.ear import Ear
 from cotality.parallel._backends.processes.kinds import (
@@ -305,7 +306,7 @@ class Handle:
     @property
     def holds_up_others(self) -> bool:
         """Whether others could run something of what it has: more than what only goes on from the task before it."""
-        return any(not getattr(call, "ahead", False) for _ticket, call in islice(self.pending, 1, None))
+        return any(not call.wired for _ticket, call in islice(self.pending, 1, None))
 
     @property
     def usable(self) -> bool:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from itertools import chain, count
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
-from cotality.parallel._backends.processes.codec import Columns, by_column, dump, dump_function, dump_whole
+from cotality.parallel._backends.processes.alike import NUMBERS, columns_of, is_atom
+from cotality.parallel._backends.processes.codec import dump, dump_function, dump_whole
+from cotality.parallel._backends.processes.columns import Columns
 from cotality.parallel._backends.processes.explain import culprit
 from cotality.parallel._backends.processes.loans import LEND_BYTES, Loan, Loans
 from cotality.parallel._backends.processes.main_module import UnguardedScript
 from cotality.parallel._backends.processes.sealed import SealedResult
-from cotality.parallel._data.atoms import ATOMS
-from cotality.parallel._data.messages import Ahead, AnyCall, Planned
-from cotality.parallel._data.task import Call
+from cotality.parallel._data.messages import AnyCall, Planned
+from cotality.parallel._data.task import called_by
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._data.wording import message_of
 
 Item: TypeAlias = tuple[int, list[Any], dict[str, Any], list[tuple[Any, Any]]]
 """``(function, positional, arguments, packed)``."""
 
-_NUMBERS = frozenset({int, float, bool, type(None), complex})
-_TEXT = frozenset({str, bytes})
 STATEFUL = -1
 """Stands for a function's number where the callable travels with each task, for it is a value."""
 
@@ -42,20 +41,6 @@ class Function(NamedTuple):
     number: int
     message: bytes
     by_value: bool
-
-
-def _as_they_are(values: list[Any]) -> bool:
-    """Whether all of these are numbers or short texts, which need no pickling."""
-    kinds = set(map(type, values))
-    return kinds <= _NUMBERS or (
-        kinds <= ATOMS and all(type(value) not in _TEXT or len(value) <= LEND_BYTES for value in values)
-    )
-
-
-def _is_atom(value: object) -> bool:
-    """Whether this is a number or a short text, which needs no pickling."""
-    kind = type(value)
-    return kind in _NUMBERS or (kind in _TEXT and len(value) <= LEND_BYTES)  # type: ignore[arg-type]
 
 
 class Shortage(TransferError):
@@ -90,21 +75,21 @@ class Outbound:
         """A batch as it travels; a task that can not is among the failures and not among the rest."""
         sendable: list[Planned] = []
         items: list[Item] = []
-        packed = Packed(sendable, (None, []), {}, [], [], [])
+        packed = Packed(sendable, Columns(None, []), {}, [], [], [])
         before: Planned | None = None
         function: Function | None = None
         called: Any = None
         for planned in batch:
             task = planned[1]
             try:
-                if function is None or task.callback_function is not called:
-                    function, called = self.function_of(task), task.callback_function
+                if function is None or called_by(task) is not called:
+                    function, called = self.function_of(task), called_by(task)
                 item, loans = self._pack(task, function.number)
             except TransferError as error:
                 # A traceback would hold this frame, which holds it: the loans in here would outlive their tasks.
                 packed.failed.append((planned, _without_frames(error)))
                 continue
-            if type(task) is Call and task.ahead:
+            if task.wired:
                 if not sendable or sendable[-1] is not before:
                     # The one whose result it needs could not be sent.
                     packed.returned.append(planned)
@@ -116,22 +101,16 @@ class Outbound:
                 packed.loans.append((len(items), loans))
             sendable.append(planned)
             items.append(item)
-        packed.columns[1].extend(map(list, zip(*items, strict=True)))
+        packed.columns.columns.extend(map(list, zip(*items, strict=True)))
         return packed
 
     def pack_alike(self, batch: Sequence[Planned]) -> Packed | None:
-        """A batch in which all tasks call the same function with numbers or short texts; None for any other.
-
-        Most batches of many tasks are such, and this costs a tenth of ``pack_batch``.
-        """
-        first = batch[0][1]
-        columns = (
-            _rows(batch, first.callback_function) if first.positional else _columns(batch, first.callback_function)
-        )
+        """A batch in which all tasks call the same function with numbers or short texts; None for any other."""
+        columns = columns_of(batch)
         if columns is None:
             return None
         try:
-            known = self.function_of(first)
+            known = self.function_of(batch[0][1])
         except TransferError:
             return None
         if known.number == STATEFUL:
@@ -144,7 +123,7 @@ class Outbound:
         Raises:
             TransferError: it can not travel.
         """
-        function = task.callback_function
+        function = called_by(task)
         known = self._functions.get(id(function))
         if known is None or (by_value and not known.by_value):
             try:
@@ -190,26 +169,30 @@ class Outbound:
         positional: list[Any] = []
         packed: list[tuple[Any, Any]] = []
         loans: list[Loan] = []
+        wired = task.wired or ()
         for name, value in task.arguments.items():
             key = name if type(name) is str else str.__str__(name)
-            if _is_atom(value):
+            if name in wired:
+                packed.append((key, PREVIOUS))
+            elif is_atom(value):
                 plain[key] = value
             else:
                 packed.append((key, self._pack_value(key, value, loans)))
         for place, value in enumerate(task.positional):
-            if type(value) in _NUMBERS or _is_atom(value):
+            if place in wired:
+                positional.append(None)
+                packed.append((place, PREVIOUS))
+            elif type(value) in NUMBERS or is_atom(value):
                 positional.append(value)
             else:
                 positional.append(None)
                 packed.append((place, self._pack_value(place, value, loans)))
         if number == STATEFUL:
-            packed.append((None, self._pack_value(None, task.callback_function, loans)))
+            packed.append((None, self._pack_value(None, called_by(task), loans)))
         return (number, positional, plain, packed), loans
 
-    def _pack_value(self, place: Any, value: object, loans: list[Loan]) -> bytes | int | tuple[()]:
+    def _pack_value(self, place: Any, value: object, loans: list[Loan]) -> bytes | int:
         """A value as bytes, or the number of its loan."""
-        if type(value) is Ahead:
-            return PREVIOUS
         loan = self.loans.find(value)
         if loan is None and type(value) is SealedResult:
             if value.file is None:
@@ -230,32 +213,6 @@ class Outbound:
         loan.borrowers += 1
         loans.append(loan)
         return loan.number
-
-
-# In one go: to look at each of a hundred thousand tasks once more costs 20 ns of 150.
-
-
-def _columns(batch: Sequence[Planned], function: Callable[..., Any]) -> Columns | None:
-    """What calls of this function with nothing but keywords are given; None where it is more than atoms."""
-    arguments = [
-        task.arguments
-        for _ticket, task in batch
-        if task.callback_function is function and not task.positional and type(task.arguments) is dict
-    ]
-    columns = by_column(arguments) if len(arguments) == len(batch) else None
-    if columns is None or (columns[0] and not all(map(_as_they_are, columns[1]))):
-        return None
-    return columns
-
-
-def _rows(batch: Sequence[Planned], function: Callable[..., Any]) -> Columns | None:
-    """What calls of this function with nothing but positional arguments are given; likewise."""
-    rows = [
-        task.positional
-        for _ticket, task in batch
-        if task.callback_function is function and type(task.arguments) is dict and not task.arguments
-    ]
-    return ((), [rows]) if len(rows) == len(batch) and _as_they_are(list(chain.from_iterable(rows))) else None
 
 
 def _without_frames(error: TransferError) -> TransferError:

@@ -6,8 +6,39 @@ from collections.abc import Callable
 from typing import Any
 
 from cotality.parallel._backends.processes.codec import load
-from cotality.parallel._backends.processes.results import NoInput
+from cotality.parallel._backends.processes.results import NoInput, finished
 from cotality.parallel._data.task_errors import TransferError
+
+
+class Link:
+    """Hands the result of a task to the one behind it."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held: tuple[Any] | None = None
+        """What the last task gave, if the one behind it needs it."""
+
+    def calling(self, function: Callable[..., Any], place: int) -> Callable[..., Any]:
+        """What calls a function for each row of values: with the result of the one before as its argument at this place
+        where it follows, and for the one behind where its result is kept."""
+
+        def call(follows: bool, keeps: bool, /, *values: Any) -> Any:
+            held, self.held = self.held, None
+            if follows:
+                if held is None:
+                    raise NoInput
+                values = (*values[:place], held[0], *values[place + 1 :])
+            value = function(*values)
+            return self.keep(value) if keeps else value
+
+        return call
+
+    def keep(self, value: Any) -> Any:
+        """The result of a task, which is kept."""
+        value = finished(value)
+        self.held = (value,)
+        return value
 
 
 def unpack(

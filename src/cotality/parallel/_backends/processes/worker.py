@@ -36,6 +36,7 @@ from cotality.parallel._backends.processes.board import (
 from cotality.parallel._backends.processes.calls import Calls
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed
 from cotality.parallel._backends.processes.codec import dump_failure
+from cotality.parallel._backends.processes.columns import Links
 from cotality.parallel._backends.processes.kinds import (
     BATCH,
     BROKEN,
@@ -126,9 +127,8 @@ def _end(code: int) -> NoReturn:
         os._exit(code)
 
 
-Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...] | None, list[list[Any]]]
-"""The first sequence number, how many tasks, the area, and the function that all call with the values in the columns
-under these names; where names are None the columns hold what the rest of a call needs."""
+Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...] | None, list[list[Any]], Links | None]
+"""The first sequence number, how many tasks, the area, the function that all call, and what with, as ``Columns``."""
 
 
 class Worker:
@@ -247,6 +247,7 @@ class Worker:
         number: int,
         names: tuple[str, ...] | None,
         columns: list[list[Any]],
+        links: Links | None,
     ) -> None:
         """Run a batch. A result is published before the next task is started, so it outlives us.
 
@@ -261,7 +262,7 @@ class Worker:
         self._voice.last = first + last
         times[layout.BEGAN] = clock()
         words[STARTED] = first
-        call, rows = self._calls.of_batch(first, number, names, columns)
+        call, rows = self._calls.of_batch(first, number, names, columns, links)
         for place, row in enumerate(rows):
             if words[RECALLED] != epoch:
                 if not self._await_verdict(first + place):
