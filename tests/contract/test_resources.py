@@ -51,6 +51,23 @@ def pid_after(seconds: float) -> int:
     return os.getpid()
 
 
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell how long a process ran")
+def test_a_worker_that_runs_out_of_work_goes_to_sleep() -> None:
+    """It stays awake a moment, in case that more comes; not until then."""
+    (worker,) = execute_tasks_in_parallel([Task(os.getpid, {})], 1, use_processes=True)
+
+    def nanoseconds() -> int:
+        return int(Path(f"/proc/{worker}/schedstat").read_text().split()[0])
+
+    deadline = time.monotonic() + 20
+    while True:
+        before = nanoseconds()
+        time.sleep(0.05)
+        if nanoseconds() == before:
+            break
+        assert time.monotonic() < deadline, "it never sleeps"
+
+
 def start_slowly_unless_first(path: str) -> None:
     try:
         open(path, "x").close()

@@ -27,9 +27,9 @@ def is_wired(node: Node) -> bool:
 
 def needs_of(node: Node) -> Sequence[Node]:
     """The nodes that a node waits for; one may be there more than once."""
-    lent = node.lent if type(node) is Mapped else ()
-    sources = node.sources() if type(node) is Task else None
+    sources: Sequence[Node] | None = node.sources() if type(node) is Task else None
     if sources is None:
+        lent = node.lent if type(node) is Mapped else ()
         sources = [wire.task for wire in (*wires_of(node), *lent)]
     return [*sources, *node.predecessors] if node.predecessors else sources
 
@@ -56,19 +56,21 @@ def in_order(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
     pending = [*roots][::-1]
     while pending:
         node = pending[-1]
-        if node in ordered or node in known:
-            pending.pop()
-            continue
-        missing: Sequence[Node] = ()
-        if is_wired(node) and node not in begun:
+        missing: list[Node] = []
+        if node not in begun:
+            if node in known:
+                pending.pop()
+                continue
             begun.add(node)
-            missing = [need for need in needs_of(node) if need not in ordered and need not in known]
-            if not begun.isdisjoint(missing):
-                circle = next(need for need in missing if need in begun)
-                raise CycleError(_circle([other for other in pending if other in begun], circle))
+            for need in needs_of(node):
+                if need not in ordered and need not in known:
+                    if need in begun:
+                        raise CycleError(_circle([other for other in pending if other in begun], need))
+                    missing.append(need)
         if missing:
-            pending.extend(reversed(missing))
+            pending += missing[::-1]
         else:
+            # All that it needs is there; it may be there itself, if others that were looked at before need it.
             ordered[pending.pop()] = None
     return list(ordered)
 

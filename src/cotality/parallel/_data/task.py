@@ -187,10 +187,15 @@ class Task(Generic[R]):
         """Whose results it takes, where each of its wires is an argument of its own and stands for all that a task or a
         map gives; in the order of those arguments. None if there are other wires."""
         wired = self.look() if self.wired is None else self.wired
+        if not wired:
+            return []
         if type(wired) is dict:
             wires = [template for template in wired.values() if type(template) is Wire and template.is_whole]
             return [wire.task for wire in wires] if len(wires) == len(wired) else None
         arguments, positional = self.arguments, self.positional
+        if len(wired) == 1:
+            (place,) = wired
+            return [positional[place] if type(place) is int else arguments[place]]  # type: ignore[index]
         return [positional[place] if type(place) is int else arguments[place] for place in wired]  # type: ignore[index]
 
     def wiring(self) -> list[tuple[Place, Any]]:

@@ -113,7 +113,7 @@ class Graph:
                 self._await(source, ticket, self.followers[source])
                 self.map_followers.setdefault(source, []).append(ticket)
             else:
-                bars = self._depend(source, ticket) or bars
+                bars = self._depend([source], ticket) or bars
         if type(node) is Mapped:
             self.followers[ticket] = []
             self._lend(ticket, node, inputs)
@@ -121,20 +121,19 @@ class Graph:
             source = tickets[predecessor]
             if inputs.get(source, True):
                 inputs[source] = False
-                bars = self._depend(source, ticket) or bars
+                bars = self._depend([source], ticket) or bars
         return bars
 
     def _take_from(self, sources: list[Node], ticket: int) -> tuple[str, Exception] | None:
         """Draw the edges into a task that takes all that these give and needs nothing else."""
-        bars: tuple[str, Exception] | None = None
-        inputs = [*map(self.tickets.__getitem__, sources)]
+        inputs = tuple(map(self.tickets.__getitem__, sources))
         if len(inputs) > 1:
-            inputs = [*dict.fromkeys(inputs)]
-        self._inputs[ticket] = inputs[0] if len(inputs) == 1 else tuple(inputs)
+            inputs = tuple(dict.fromkeys(inputs))
+        self._inputs[ticket] = inputs[0] if len(inputs) == 1 else inputs
+        uses = self.uses
         for source in inputs:
-            self.uses[source] += 1
-            bars = self._depend(source, ticket) or bars
-        return bars
+            uses[source] += 1
+        return self._depend(inputs, ticket)
 
     def _lend(self, ticket: int, mapped: Mapped[Any], inputs: dict[int, bool]) -> None:
         """Keep what the items of a map will refer to; each of them waits for its own."""
@@ -157,19 +156,22 @@ class Graph:
             return False
         return all(wire.kind == VALUE and not wire.path for wire in wires_of(node) if wire.task is other)
 
-    def _depend(self, source: int, ticket: int) -> tuple[str, Exception] | None:
-        state = self.records.state[source]
-        if state == PENDING:
-            ends = self._dependents[source]
-            if ends == ():
-                self._dependents[source] = ticket
-            elif type(ends) is list:
-                ends.append(ticket)
-            else:
-                self._dependents[source] = [*self.dependents_of(source), ticket]
-            self._waits[ticket] += 1
-            return None
-        return None if state == SUCCEEDED else self.cause_of(source)
+    def _depend(self, sources: Iterable[int], ticket: int) -> tuple[str, Exception] | None:
+        """Have a node wait for others to succeed; gives why it can not run, if one has failed already."""
+        bars: tuple[str, Exception] | None = None
+        states, all_dependents = self.records.state, self._dependents
+        for source in sources:
+            state = states[source]
+            if state == PENDING:
+                dependents = all_dependents[source]
+                if type(dependents) is list:
+                    dependents.append(ticket)
+                else:
+                    all_dependents[source] = ticket if dependents == () else [*self.dependents_of(source), ticket]
+                self._waits[ticket] += 1
+            elif state != SUCCEEDED:
+                bars = self.cause_of(source)
+        return bars
 
     def _await(self, source: int, ticket: int, edges: list[int]) -> None:
         if self.records.state[source] == PENDING:

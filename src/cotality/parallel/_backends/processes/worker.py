@@ -14,8 +14,9 @@ import socket
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, NoReturn, TypeAlias
 
 from cotality.parallel._backends import cpus
@@ -57,6 +58,13 @@ from cotality.parallel._data.place import become_worker
 
 LOOK_SECONDS = 0.025
 """How long finished results may wait before the parent is told to look: longer than most batches take."""
+AWAKE_SECONDS = 0.0002
+"""How long a worker that has just run out of work stays awake for more: to wake it costs the parent four times as much
+as to send, and may put it behind another process though a processor is idle."""
+DOZE_SECONDS = 0.002
+"""How long, in all, it looks for more, in between naps from then on, from which nobody has to wake it."""
+NAP_SECONDS = 0.00001
+"""A nap. The system's timers make it longer."""
 EXIT_GRACE_SECONDS = 1.0
 """How long threads that tasks have left behind may hold up the end of the worker."""
 
@@ -127,6 +135,8 @@ def _end(code: int) -> NoReturn:
         os._exit(code)
 
 
+_give_way: Callable[[], object] = getattr(os, "sched_yield", partial(sleep, 0))
+
 Batch: TypeAlias = tuple[int, int, int, int, tuple[str, ...] | None, list[list[Any]], Links | None]
 """The first sequence number, how many tasks, the area, the function that all call, and what with, as ``Columns``."""
 
@@ -136,6 +146,8 @@ class Worker:
 
     def __init__(self, channel: Channel, board: Board) -> None:
         self._channel = channel
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
         self._board = board
         self._voice = Voice(channel, board)
         self._capture = Capture(self._voice.say)
@@ -153,19 +165,30 @@ class Worker:
     def live(self) -> None:
         """Take batches until the parent closes the channel, or has had nothing to do for too long."""
         while True:
+            ran = bool(self._batches)
             while self._batches:
                 self._run(*self._batches.popleft())
-            if not self._wait():
+            if not (ran and self._linger()) and not self._wait():
                 return
             self._take_frames()
 
+    def _linger(self) -> bool:
+        """Look a moment for more to do without being woken; tells whether there is something."""
+        has_come = self._poll.poll
+        since = monotonic()
+        while not has_come(0):
+            idle = monotonic() - since
+            if idle < AWAKE_SECONDS:
+                _give_way()
+            elif idle < DOZE_SECONDS:
+                sleep(NAP_SECONDS)
+            else:
+                return False
+        return True
+
     def _wait(self) -> bool:
         """Wait for the parent; False after so long that it will not come back."""
-        if self._idle_seconds is None:
-            return True
-        poll = select.poll()
-        poll.register(self._channel, select.POLLIN)
-        return bool(poll.poll(1000 * self._idle_seconds))
+        return self._idle_seconds is None or bool(self._poll.poll(1000 * self._idle_seconds))
 
     def _take_frames(self) -> None:
         for frame in self._channel.receive():
