@@ -96,8 +96,22 @@ def test_an_order_stays_for_a_while_in_a_large_graph() -> None:
     endings = [succeeded(each, 1, started=100.0, ended=101.0 + each[0]) for each in planned]
     assert not ranks.learn(endings[:1], 100.0), "of one name nothing can be told"
     assert ranks.learn(endings[1:2], 100.0)
-    assert not ranks.learn(endings[2:3], 100.0 + 4_000 * SECONDS_A_NODE), "it would take as long as what it is to save"
-    assert ranks.learn(endings[3:], 100.0 + 4_001 * PAUSE * SECONDS_A_NODE)
+    assert not ranks.learn(endings[2:3], 100.0 + 8_000 * SECONDS_A_NODE), "it would take as long as what it is to save"
+    assert ranks.learn(endings[3:], 100.0 + 8_002 * PAUSE * SECONDS_A_NODE)
+
+
+def test_an_order_is_found_sooner_again_where_less_is_left() -> None:
+    """What names come last matters most: nothing is left that could fill the gaps."""
+    nodes = [a_task(Options(name="early")) for _ in range(3_990)]
+    last = [a_task(Options(name=f"{number}"), nodes[0]) for number in range(4)]
+    plan = plan_of(*nodes, *last, a_task(SHORT, last[0]))
+    ranks = plan._ranks
+    assert ranks is not None
+    plan.settle([succeeded(each, 1) for each in take(plan, 4_000)], now=100.0)
+    endings = [succeeded(each, 1, started=100.0, ended=101.0 + each[0]) for each in take(plan)]
+    assert ranks.learn(endings[:1], 100.0)
+    assert not ranks.learn(endings[1:2], 100.0 + 3_000 * PAUSE * SECONDS_A_NODE)
+    assert ranks.learn(endings[2:3], 100.0 + 4_010 * PAUSE * SECONDS_A_NODE)
 
 
 def test_what_is_not_known_is_not_put_off() -> None:

@@ -67,6 +67,8 @@ class LaneFeed(Feed):
                 break
             self._out += len(batch)
             self._submit(batch)
+            if self._idle is None and len(batch) < sizing.batch:
+                break
         return False
 
     def _share(self, due: int) -> int:

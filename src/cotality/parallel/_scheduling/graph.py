@@ -47,7 +47,8 @@ class Graph:
         self.values: dict[int, Any] = {}
         # One ticket stands for itself. Most nodes of a large graph have one at each end, and a million lists are as
         # many objects that the garbage collector looks at again and again.
-        self._dependents: list[int | list[int] | tuple[()]] = []
+        self.dependents: list[int | list[int] | tuple[()]] = []
+        """Those that wait for a node to succeed; nobody does once it has ended."""
         self.uses: list[int] = []
         self._waits: list[int] = []
         self._inputs: list[int | tuple[int, ...]] = []
@@ -75,7 +76,7 @@ class Graph:
         """Add nodes, each behind what it needs. Gives their tickets."""
         count = len(nodes)
         self.nodes.extend(nodes)
-        self._dependents.extend([()] * count)
+        self.dependents.extend([()] * count)
         self._inputs.extend([()] * count)
         self.uses.extend([0] * count)
         self._waits.extend([0] * count)
@@ -159,15 +160,15 @@ class Graph:
     def _depend(self, sources: Iterable[int], ticket: int) -> tuple[str, Exception] | None:
         """Have a node wait for others to succeed; gives why it can not run, if one has failed already."""
         bars: tuple[str, Exception] | None = None
-        states, all_dependents = self.records.state, self._dependents
+        states, ends = self.records.state, self.dependents
         for source in sources:
             state = states[source]
             if state == PENDING:
-                dependents = all_dependents[source]
+                dependents = ends[source]
                 if type(dependents) is list:
                     dependents.append(ticket)
                 else:
-                    all_dependents[source] = ticket if dependents == () else [*self.dependents_of(source), ticket]
+                    ends[source] = ticket if dependents == () else [*self.dependents_of(source), ticket]
                 self._waits[ticket] += 1
             elif state != SUCCEEDED:
                 bars = self.cause_of(source)
@@ -203,7 +204,7 @@ class Graph:
 
     def next_of(self, ticket: int) -> int | None:
         """The only node that depends on this one, if it waits for nothing else, and takes its value or outcome."""
-        child = self._dependents[ticket]
+        child = self.dependents[ticket]
         # One that was added when something else it needs had failed is skipped already.
         if type(child) is not int or self._waits[child] != 1 or self.records.state[child] != PENDING:
             return None
@@ -221,7 +222,7 @@ class Graph:
 
     def dependents_of(self, ticket: int) -> Sequence[int]:
         """Those that wait for a node to succeed; nobody does once it has ended."""
-        dependents = self._dependents[ticket]
+        dependents = self.dependents[ticket]
         return (dependents,) if isinstance(dependents, int) else dependents
 
     def call_of(self, ticket: int, behind: int | None = None, *, sealed: bool = False) -> Task[Any] | Call:
@@ -357,7 +358,7 @@ class Graph:
             waits[dependent] -= 1
             if not waits[dependent]:
                 ready.append(dependent)
-        self._dependents[ticket] = ()
+        self.dependents[ticket] = ()
         if self._watchers:
             self._tell_watchers(ticket)
 
@@ -369,7 +370,7 @@ class Graph:
         self.records.errors[ticket] = error
         self.unfinished -= 1
         self.ended.append(ticket)
-        dependents, self._dependents[ticket] = self.dependents_of(ticket), ()
+        dependents, self.dependents[ticket] = self.dependents_of(ticket), ()
         self._tell_watchers(ticket)
         self._skip_from(dependents, self.nodes[ticket].name, error)
 
@@ -393,7 +394,7 @@ class Graph:
             self.took_inputs(ticket)
             pending.extend(self.dependents_of(ticket))
             pending.extend(self.followers.pop(ticket, ()))
-            self._dependents[ticket] = ()
+            self.dependents[ticket] = ()
             self._tell_watchers(ticket)
 
     def cancel(self, ticket: int) -> None:

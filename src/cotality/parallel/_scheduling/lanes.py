@@ -58,7 +58,7 @@ class Ranked:
         """The ranks have changed."""
         rank_of = self._ranks.of
         self._heap = [
-            (first if first == -inf else -rank_of(ticket_of(entry)), number, entry)
+            (-rank_of(entry if type(entry) is int else entry[0]) if first > -inf else first, number, entry)  # type: ignore[index]
             for first, number, entry in self._heap
         ]
         heapify(self._heap)
