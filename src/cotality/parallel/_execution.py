@@ -68,6 +68,7 @@ class LaneFeed(Feed):
             self._out += len(batch)
             self._submit(batch)
             if self._idle is None and len(batch) < sizing.batch:
+                # That was all that is due, or all that it may have.
                 break
         return False
 

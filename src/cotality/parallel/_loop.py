@@ -200,7 +200,8 @@ class Loop:
         now = monotonic()
         if memory is not None:
             memory.record(endings, now)
-        if plan.look_at is not None and now >= plan.look_at:
+        look_at = plan.look_at
+        if look_at is not None and now >= look_at:
             self._end_overdue(now)
         settled = plan.settle(endings, now)
         if memory is not None:

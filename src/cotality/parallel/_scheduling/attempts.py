@@ -71,4 +71,4 @@ class Attempts:
         times = [self._timeouts.look_at, self.retries.next_at]
         if barred:
             times.append(now + LOOK_SECONDS if self.limits.unsure else self.limits.room_at(now))
-        return min((at for at in times if at is not None), default=None)
+        return min([at for at in times if at is not None], default=None)

@@ -127,11 +127,12 @@ class Graph:
 
     def _take_from(self, sources: list[Node], ticket: int) -> tuple[str, Exception] | None:
         """Draw the edges into a task that takes all that these give and needs nothing else."""
-        inputs = tuple(map(self.tickets.__getitem__, sources))
-        if len(inputs) > 1:
-            inputs = tuple(dict.fromkeys(inputs))
+        tickets, uses = self.tickets, self.uses
+        if len(sources) == 1:
+            inputs: tuple[int, ...] = (tickets[sources[0]],)
+        else:
+            inputs = tuple(dict.fromkeys([tickets[source] for source in sources]))
         self._inputs[ticket] = inputs[0] if len(inputs) == 1 else inputs
-        uses = self.uses
         for source in inputs:
             uses[source] += 1
         return self._depend(inputs, ticket)

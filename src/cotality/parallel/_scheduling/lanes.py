@@ -110,7 +110,7 @@ class Lanes:
     @property
     def any_barred(self) -> bool:
         """Whether a limit keeps something from starting."""
-        return any(any(lane.barred.values()) for lane in self.by_name.values())
+        return any(any(lane.barred.values()) for lane in self.by_name.values() if lane.barred)
 
     def __bool__(self) -> bool:
         """Whether anything is due."""
