@@ -42,7 +42,6 @@ class Calls:
         self._messages: dict[int, bytes] = {}
         self._loans: dict[int, Frame] = {}
         self._built: dict[int, Any] = {}
-        self._link = Link()
 
     def learn(self, number: int, message: bytes) -> None:
         """Keep a function until a task needs it."""
@@ -67,16 +66,19 @@ class Calls:
         links: Links | None,
     ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
         """What to call for each task of a batch, and the arguments to call it with."""
+        # Of this batch alone, so that a result whose follower has been recalled goes with it.
+        link = Link()
         if names is None:
-            return self._call, zip(itertools.count(first), *columns, strict=False)
+            return partial(self._call, link), zip(itertools.count(first), *columns, strict=False)
         call = call_of_row(self._function(number, first), names)
         if links is None:
             return call, rows_of(names, columns)
         place, follows, kept = links
-        return self._link.calling(call, place), zip(follows, kept, *columns, strict=False)
+        return link.calling(call, place), zip(follows, kept, *columns, strict=False)
 
     def _call(
         self,
+        link: Link,
         sequence: int,
         number: int,
         positional: list[Any],
@@ -85,7 +87,7 @@ class Calls:
     ) -> Any:
         """Call a function with arguments that are more than atoms."""
         self._words[LOADING] = sequence
-        previous, self._link.held = self._link.held, None
+        previous, link.held = link.held, None
         try:
             function, keeps = unpack(positional, arguments, packed, self._borrow, previous)
             self._capture.look()
@@ -94,7 +96,7 @@ class Calls:
         finally:
             self._words[LOADING] = 0
         value = function(*positional, **arguments)
-        return self._link.keep(value) if keeps else value
+        return link.keep(value) if keeps else value
 
     def _function(self, number: int, sequence: int) -> Callable[..., Any]:
         """A function by its number; loaded when a task first needs it, and as part of that task."""
