@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from typing import Any, Final, NoReturn, Self
 
 from cotality.parallel.recounting import EarlierAttempt, Row
+from cotality.workflow._report.facts import Cause, Facts
 
 FORMAT: Final = "a run of cotality-workflow"
 VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cause:
-    """What made tasks fail, and which.
-
-    Parameters:
-        state: How they ended.
-        kind: The class of the error.
-        message: What the first of the errors says.
-        where: The place in the code that raised it; empty where that is not known.
-        tasks: How many tasks of each name.
-        indices: The places of the first of them in the run.
-        skipped: How many tasks were skipped for it.
-        traceback: The traceback of the first of the errors, a line each.
-    """
-
-    state: str
-    kind: str
-    message: str
-    where: str
-    tasks: Mapping[str, int]
-    indices: Sequence[int]
-    skipped: int
-    traceback: Sequence[str]
-
-    @property
-    def count(self) -> int:
-        """How many tasks failed for it."""
-        return sum(self.tasks.values())
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class RunRecord:
+class RunRecord(Facts):
     """A run as plain data, without arguments and results; ``Run.record`` makes it.
 
     Parameters:
@@ -74,18 +44,7 @@ class RunRecord:
         ('halves', {'succeeded': 1})
     """
 
-    run: str
-    workflow: str
-    state: str
-    error: str
-    began_at: float
-    duration: float
-    counts: Mapping[str, int]
-    rows: Sequence[Row]
-    joints: Mapping[int, Sequence[int]]
-    causes: Sequence[Cause]
-    memory: Mapping[str, int]
-    environment: Mapping[str, str]
+    __slots__ = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON.

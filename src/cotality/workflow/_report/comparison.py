@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cotality.parallel.recounting import slices_of
-from cotality.workflow._record import Cause, RunRecord
 from cotality.workflow._report import words
+from cotality.workflow._report.facts import Cause, Facts
 from cotality.workflow._report.paths import critical_path
 from cotality.workflow._report.times import Times
 
@@ -73,7 +73,7 @@ def changed(name: str, first: float, second: float, worded: Callable[[float], st
     return Change(name, worded(first), worded(second), change, verdict)
 
 
-def figures_of(first: RunRecord, second: RunRecord) -> list[Change]:
+def figures_of(first: Facts, second: Facts) -> list[Change]:
     """The headline figures of both."""
 
     states = dict.fromkeys((*first.counts, *second.counts))
@@ -100,15 +100,15 @@ def _past(state: str) -> str:
     return f"were {state}" if state in ("cancelled", "skipped") else f"are {state}" if state == "pending" else state
 
 
-def _work(record: RunRecord) -> float:
+def _work(record: Facts) -> float:
     return sum(each.end - each.start for each in slices_of(record.rows))
 
 
-def _attempts(record: RunRecord) -> int:
+def _attempts(record: Facts) -> int:
     return sum(row.attempts for row in record.rows)
 
 
-def _peak(record: RunRecord) -> int:
+def _peak(record: Facts) -> int:
     return max(record.memory.values(), default=0)
 
 
@@ -132,7 +132,7 @@ def _pair(name: str, first: Times | None, second: Times | None) -> Pair:
     )
 
 
-def causes_of(first: RunRecord, second: RunRecord) -> list[Told]:
+def causes_of(first: Facts, second: Facts) -> list[Told]:
     """The causes of failures in both, those first that have become more."""
     ours, theirs = ({_key(cause): cause for cause in record.causes} for record in (first, second))
     told = [

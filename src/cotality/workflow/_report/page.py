@@ -10,8 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from cotality.parallel.recounting import shown
-from cotality.workflow._record import RunRecord
 from cotality.workflow._report import comparison, words
+from cotality.workflow._report.facts import Facts
 from cotality.workflow._report.paths import critical_path, span_of
 from cotality.workflow._report.picture import picture_of
 from cotality.workflow._report.timeline import STATES, timeline_of
@@ -39,7 +39,7 @@ def require_jinja() -> None:
         raise ImportError('a report needs jinja2: pip install "cotality-workflow[report]"') from error
 
 
-def page_of(record: RunRecord) -> str:
+def page_of(record: Facts) -> str:
     """A run as a page.
 
     Raises:
@@ -80,7 +80,7 @@ def page_of(record: RunRecord) -> str:
     return _render("run.html", script, told)
 
 
-def _sections(record: RunRecord, *, has_bars: bool, has_path: bool) -> list[tuple[str, str]]:
+def _sections(record: Facts, *, has_bars: bool, has_path: bool) -> list[tuple[str, str]]:
     """What there is to go to."""
     there = {
         "failures": bool(record.causes),
@@ -104,7 +104,7 @@ def _sections(record: RunRecord, *, has_bars: bool, has_path: bool) -> list[tupl
     return [(anchor, name) for anchor, name in named.items() if there.get(anchor, True)]
 
 
-def comparison_of(first: RunRecord, second: RunRecord) -> str:
+def comparison_of(first: Facts, second: Facts) -> str:
     """Two runs as a page.
 
     Raises:

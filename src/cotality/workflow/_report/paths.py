@@ -6,7 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 from cotality.parallel.recounting import Row
-from cotality.workflow._record import RunRecord
+from cotality.workflow._report.facts import Facts
 
 
 class Path(NamedTuple):
@@ -29,7 +29,7 @@ def span_of(row: Row) -> float:
     return max(0.0, row.end - start)
 
 
-def needs_of(record: RunRecord) -> dict[int, tuple[int, ...]]:
+def needs_of(record: Facts) -> dict[int, tuple[int, ...]]:
     """What each task and each joint of a run has waited for, as far as that is in the record."""
     needs = {row.index: row.needs for row in record.rows}
     needs.update((ticket, tuple(needed)) for ticket, needed in record.joints.items())
@@ -55,7 +55,7 @@ def in_order(needs: dict[int, tuple[int, ...]]) -> list[int]:
     return order
 
 
-def critical_path(record: RunRecord) -> Path:
+def critical_path(record: Facts) -> Path:
     """The critical path of a run: with as many workers as you like it would not have been faster than that."""
     rows = {row.index: row for row in record.rows}
     needs = needs_of(record)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cotality.workflow._layout import WIDTH, Edge, lay_out
-from cotality.workflow._record import RunRecord
+from cotality.workflow._report.facts import Facts
 from cotality.workflow._report.paths import in_order, needs_of
 
 Key: TypeAlias = Hashable
@@ -72,7 +72,7 @@ class Picture:
     height: float
 
 
-def picture_of(record: RunRecord) -> Picture | None:
+def picture_of(record: Facts) -> Picture | None:
     """The graph of a run; None if it has too many names to be drawn, or no tasks."""
     folded = len(record.rows) > MOST_NODES
     names = len({row.task for row in record.rows})

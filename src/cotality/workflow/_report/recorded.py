@@ -13,7 +13,8 @@ from cotality.parallel import Outcome, __version__
 from cotality.parallel.building import Execution
 from cotality.parallel.foreseeing import usable_cpus
 from cotality.parallel.recounting import error_data, error_text, message_of, peak_memory
-from cotality.workflow._record import Cause, RunRecord
+from cotality.workflow._record import RunRecord
+from cotality.workflow._report.facts import Cause
 
 MOST_CAUSES = 100
 MOST_INDICES = 20

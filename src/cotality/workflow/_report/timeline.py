@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 from cotality.parallel.recounting import Row, Slice, shown, slices_of
-from cotality.workflow._record import RunRecord
+from cotality.workflow._report.facts import Facts
 from cotality.workflow._report.times import waited_of
 
 MOST_BARS = 50_000
@@ -71,7 +71,7 @@ class Timeline(NamedTuple):
         return {"lanes": self.lanes, "names": names, "states": STATES, "waiting": waiting, "bars": columns}
 
 
-def timeline_of(record: RunRecord) -> Timeline:
+def timeline_of(record: Facts) -> Timeline:
     """The timeline of a run."""
     slices = slices_of(record.rows)
     lanes, titles = _lanes(slices)
