@@ -29,6 +29,27 @@ def add(left: int, right: int = 1) -> int:
 
 
 @task
+def by_position(before: int, number: int, /) -> int:
+    return (3 * before + number) % 1000
+
+
+@task
+def by_name(*, number: int, before: int) -> int:
+    return (3 * before + number) % 1000
+
+
+@task
+def in_a_row(*numbers: int) -> int:
+    return (3 * numbers[1] + numbers[0] + numbers[2]) % 1000
+
+
+@task
+def in_their_order(**numbers: int) -> int:
+    assert [*numbers] == ["z", "a"]
+    return (3 * numbers["a"] + numbers["z"]) % 1000
+
+
+@task
 def total(numbers: list[int]) -> int:
     return sum(numbers)
 

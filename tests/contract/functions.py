@@ -17,6 +17,10 @@ def give(value: Any) -> Any:
     return value
 
 
+def names_of(**values: Any) -> list[str]:
+    return [*values]
+
+
 def wait(seconds: float, value: Any = None) -> Any:
     time.sleep(seconds)
     return value

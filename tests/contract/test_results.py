@@ -14,7 +14,7 @@ from cotality.core.utils.process import (
     execute_tasks_in_parallel_streaming,
     execute_tasks_in_parallel_unordered,
 )
-from tests.contract.functions import double, give, note, note_and_wait_for, wait
+from tests.contract.functions import double, give, names_of, note, note_and_wait_for, wait
 
 
 def test_results_come_in_the_order_of_the_tasks(backend: Any) -> None:
@@ -145,6 +145,12 @@ def test_positional_arguments_and_any_mapping(backend: Any) -> None:
 
     tasks = [Task(divmod, {}, positional=(7, 2)), Task(double, MappingProxyType({"x": [1]}))]
     assert execute_tasks_in_parallel(tasks, backend=backend) == [(3, 1), [1, 1]]  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize("first", [1, [1], b"1" * 100_000], ids=["atom", "more", "large"])
+def test_names_arrive_in_their_order(backend: Any, first: Any) -> None:
+    task = Task(names_of, {"z": first, "a": 2, "k": [3]})
+    assert execute_tasks_in_parallel([task] * 2, backend=backend) == [["z", "a", "k"]] * 2
 
 
 def test_an_exception_that_a_task_returns_is_a_value(backend: Any) -> None:

@@ -34,7 +34,7 @@ from cotality.parallel.errors import (
     WorkflowFailed,
 )
 from cotality.parallel.foreseeing import capabilities_of
-from cotality.workflow import Limit, RetryPolicy, RunRecord, Workflow, errors, task
+from cotality.workflow import Limit, RetryPolicy, RunRecord, Task, Workflow, errors, task
 from tests.contract import flows
 from tests.contract.flows import add, fail, fail_if_odd, give, noted, numbers_to, sleep, total, wait
 from tests.contract.lasting import lasting, patience
@@ -100,6 +100,29 @@ def test_a_thousand_tasks_and_a_long_chain(backend: Any) -> None:
     run = flow.run()
     assert [run[end] for end in ends] == list(range(1, 1001))
     assert run[chained] == 301
+
+
+CHAINS: dict[str, Callable[[int, int], Task[int]]] = {
+    "by position": lambda number, before: flows.by_position(before, number),
+    "by name": lambda number, before: flows.by_name(number=number, before=before),
+    "in a row": lambda number, before: flows.in_a_row(number, before, 0),
+    "in their order": lambda number, before: flows.in_their_order(z=number, a=before),
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_chains_by_every_kind_of_parameter(backend: Any, kind: str) -> None:
+    """Two of them, so that a worker goes from one to the other within a batch."""
+    flow = Workflow(backend=backend)
+    ends, expected = [], []
+    for first in (7, 8):
+        last, value = CHAINS[kind](0, first), (3 * first) % 1000
+        for number in range(1, 100):
+            last, value = CHAINS[kind](number, last.output), (3 * value + number) % 1000
+        ends.append(flow.add(last))
+        expected.append(value)
+    run = flow.run()
+    assert [run[end] for end in ends] == expected
 
 
 def test_methods_and_nested_functions(backend: Any) -> None:

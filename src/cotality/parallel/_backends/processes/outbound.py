@@ -172,6 +172,8 @@ class Outbound:
         wired = task.wired or ()
         for name, value in task.arguments.items():
             key = name if type(name) is str else str.__str__(name)
+            # What is packed has its place here, too: a function with ``**named`` is told their order.
+            plain[key] = None
             if name in wired:
                 packed.append((key, PREVIOUS))
             elif is_atom(value):
