@@ -61,12 +61,13 @@ def in_order(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
             if node in known:
                 pending.pop()
                 continue
-            begun.add(node)
-            for need in needs_of(node):
-                if need not in ordered and need not in known:
-                    if need in begun:
-                        raise CycleError(_circle([other for other in pending if other in begun], need))
-                    missing.append(need)
+            if is_wired(node):
+                begun.add(node)
+                for need in needs_of(node):
+                    if need not in ordered and need not in known:
+                        if need in begun:
+                            raise CycleError(_circle([other for other in pending if other in begun], need))
+                        missing.append(need)
         if missing:
             pending += missing[::-1]
         else:

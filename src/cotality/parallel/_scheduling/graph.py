@@ -355,11 +355,13 @@ class Graph:
         if self.uses[ticket]:
             self.values[ticket] = value
         waits, ready = self._waits, self.ready
-        for dependent in self.dependents_of(ticket):
-            waits[dependent] -= 1
-            if not waits[dependent]:
-                ready.append(dependent)
-        self.dependents[ticket] = ()
+        dependents = self.dependents[ticket]
+        if dependents != ():
+            for dependent in (dependents,) if isinstance(dependents, int) else dependents:
+                waits[dependent] -= 1
+                if not waits[dependent]:
+                    ready.append(dependent)
+            self.dependents[ticket] = ()
         if self._watchers:
             self._tell_watchers(ticket)
 
