@@ -8,7 +8,7 @@ import pytest
 
 from cotality.parallel import Task
 from cotality.parallel._backends.processes.codec import dump_function, load_function
-from cotality.parallel._backends.processes.columns import call_of_row, rows_of
+from cotality.parallel._backends.processes.columns import Columns, call_of_row, rows_of
 from cotality.parallel._backends.processes.outbound import Outbound
 from cotality.parallel._backends.processes.results import NoInput
 from cotality.parallel._backends.processes.unpacking import Link
@@ -85,25 +85,21 @@ def test_chains_of_calls_that_are_alike_travel_by_column(factory: Any) -> None:
         batch.append((len(batch), factory(number, batch[-1][1].output)))
     packed = Outbound().pack_alike(batch)
     assert packed is not None
-    names, columns, links = packed.columns
-    assert names is not None
-    assert links is not None
-    place, follows, kept = links
+    assert packed.columns.links is not None
     [function] = packed.functions.values()
-    call = Link().calling(call_of_row(load_function(function.message), names), place)
-    given = [call(*row) for row in zip(follows, kept, *columns, strict=True)]
-    assert given == [1, 1, 11, 21, 101, 201]
+    call, rows = Link().rows(load_function(function.message), packed.columns)
+    assert [call(*row) for row in rows] == [1, 1, 11, 21, 101, 201]
 
 
 def test_one_whose_chain_broke_has_no_input() -> None:
-    link = Link()
-    call = link.calling(divmod, 0)
+    call, rows = Link().rows(divmod, Columns((), [[1, None, None], [0, 1, 1]], (0, b"\0\1\1", b"\1\1\0")))
+    first, second, third = rows
     with pytest.raises(ZeroDivisionError):
-        call(False, True, 1, 0)
+        call(*first)
     with pytest.raises(NoInput):
-        call(True, True, None, 1)
+        call(*second)
     with pytest.raises(NoInput):
-        call(True, False, None, 1)
+        call(*third)
 
 
 def test_chains_that_are_not_alike_do_not_travel_by_column() -> None:

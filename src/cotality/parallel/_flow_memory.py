@@ -22,6 +22,7 @@ from cotality.parallel._memory import JOURNAL, Remembering
 from cotality.parallel._observers.log import warn
 from cotality.parallel._scheduling.calls import NO_VALUES
 from cotality.parallel._scheduling.graph_plan import GraphPlan
+from cotality.parallel._scheduling.inputs import call_of
 from cotality.parallel._scheduling.records import PENDING, SUCCEEDED
 
 
@@ -116,7 +117,7 @@ class FlowMemory(Remembering):
         """What stands for the arguments of a task that takes something from others, but for that; or for what its
         ``key=`` makes of all of them."""
         if task.options.key is not None:
-            call = self._graph.call_of(ticket)
+            call = call_of(self._graph, ticket)
             return self._keys.arguments_of(task, call.positional, call.arguments)
         return self._keys.own_of(task)
 

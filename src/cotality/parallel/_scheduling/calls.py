@@ -13,6 +13,7 @@ from cotality.parallel._data.reference import Reference
 from cotality.parallel._data.task import Call, Task, gathered
 from cotality.parallel._data.task_errors import ReferenceMisuse
 from cotality.parallel._scheduling.graph import Graph
+from cotality.parallel._scheduling.inputs import call_of
 from cotality.parallel._scheduling.lanes import Lane, Lanes
 
 
@@ -48,7 +49,7 @@ class Calls:
         call: AnyCall = task
         if task.wired != ():
             try:
-                call = graph.call_of(ticket, behind, sealed=lane.chains)
+                call = call_of(graph, ticket, behind, sealed=lane.chains)
             except Exception:
                 graph.took_inputs(ticket)
                 raise

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import chain, compress, repeat
-from typing import Any, Final
+from typing import Any
 
 from cotality.parallel._data.mapped import Mapped
 from cotality.parallel._data.ordering import Node, is_wired, wires_of
-from cotality.parallel._data.reference import OUTCOME, VALUE, Place, Wire, fill
+from cotality.parallel._data.reference import OUTCOME, VALUE
 from cotality.parallel._data.sealed import Sealed
-from cotality.parallel._data.task import Call, Task, gathered
+from cotality.parallel._data.task import Task, gathered
 from cotality.parallel._data.task_errors import ResultNotKept, TaskCancelled, TaskSkipped
 from cotality.parallel._scheduling.records import (
     CANCELLED,
@@ -31,7 +30,6 @@ from cotality.parallel._scheduling.records import (
     Records,
 )
 
-_ABSENT: Final = object()
 FOREVER = 1 << 40
 """Added to the number of those who need a value that is to be kept to the end."""
 
@@ -226,76 +224,18 @@ class Graph:
         dependents = self.dependents[ticket]
         return (dependents,) if isinstance(dependents, int) else dependents
 
-    def call_of(self, ticket: int, behind: int | None = None, *, sealed: bool = False) -> Task[Any] | Call:
-        """A task as a backend gets it: itself, or a call with values where it has wires.
+    def result_of(self, source: int, *, sealed: bool) -> Any:
+        """What a node has given, for a task that takes it.
 
         Parameters:
-            ticket: Its ticket.
-            behind: The one whose value is not there yet, for a task that is sent along behind it.
-            sealed: Whether it is for a worker that takes results as they came from others.
-
-        Raises:
-            Exception: a part of a value that is asked for is not there.
-        """
-        task: Task[Any] = self.nodes[ticket]
-        wired = task.look() if task.wired is None else task.wired
-        if not wired:
-            return task
-        arguments = dict(task.arguments)
-        positional = list(task.positional)
-        values, inputs = self.values, self.inputs_of(ticket)
-        # Most take nothing but all that others give, each once: then it is enough to know their tickets, of which there
-        # are as many; to have that checked would take a fifth of the time.
-        known = type(wired) is tuple and len(wired) == len(inputs)
-        open_places: list[Place] = []
-        value: Any
-        for place, held in zip(wired, inputs) if known else self._wiring_of(task):  # noqa: B905
-            if type(held) is not int:
-                value = fill(held, partial(self.look_up, sealed=sealed))
-            elif held == behind:
-                open_places.append(place)
-                continue
-            else:
-                value = values.get(held, _ABSENT)
-                if value is _ABSENT or isinstance(value, Sealed):
-                    value = self._result_of(held, sealed=sealed)
-            if type(place) is int:
-                positional[place] = value
-            else:
-                arguments[place] = value  # type: ignore[index]
-        call = Call(task, task.checked or task.callback_function, tuple(positional), arguments)
-        if open_places:
-            call.wired = tuple(open_places)
-        return call
-
-    def _wiring_of(self, task: Task[Any]) -> list[tuple[Place, Any]]:
-        """The arguments of a task that hold wires, and the ticket of the one all of whose result each takes, or what
-        else it holds."""
-        return [
-            (place, self.tickets[held.task] if type(held) is Wire and held.is_whole else held)
-            for place, held in task.wiring()
-        ]
-
-    def look_up(self, wire: Wire, *, sealed: bool = False) -> Any:
-        """What a wire carries.
-
-        Raises:
-            Exception: it was dropped, or the part of it that is meant does not exist.
-        """
-        source = self.tickets[wire.task]
-        if wire.kind == OUTCOME:
-            return wire.follow(self.outcome_for(source))
-        value = self._result_of(source, sealed=sealed and not wire.path)
-        return wire.follow(value) if wire.path else value
-
-    def _result_of(self, source: int, *, sealed: bool) -> Any:
-        """What a node has given, for a task that takes it.
+            source: Its ticket.
+            sealed: Whether it may stay sealed.
 
         Raises:
             Exception: it was dropped.
         """
-        value = self.values.get(source, _ABSENT)
-        if value is _ABSENT:
+        value = self.values.get(source, DROPPED)
+        if value is DROPPED:
             raise ResultNotKept(
                 f"the result of {self.nodes[source].name} was dropped before a task that a map made asked for it: "
                 "add it to the workflow to keep it"

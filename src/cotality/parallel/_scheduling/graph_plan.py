@@ -25,6 +25,7 @@ from cotality.parallel._scheduling.attempts import Attempts
 from cotality.parallel._scheduling.calls import NO_VALUES, Calls, gave_a_task
 from cotality.parallel._scheduling.delivery import Delivery
 from cotality.parallel._scheduling.graph import FOREVER, Graph
+from cotality.parallel._scheduling.inputs import call_of
 from cotality.parallel._scheduling.lanes import Entry, Lane, LaneName, Lanes, ticket_of
 from cotality.parallel._scheduling.maps import Maps
 from cotality.parallel._scheduling.ranks import Durations, Ranks, are_worthwhile
@@ -306,7 +307,7 @@ class GraphPlan:
 
     def _gather(self, ticket: int, now: float) -> None:
         try:
-            value = self.graph.call_of(ticket).positional
+            value = call_of(self.graph, ticket).positional
         except Exception as error:
             self.graph.took_inputs(ticket)
             self._give_up(ticket, error)

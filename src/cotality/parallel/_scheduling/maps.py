@@ -20,6 +20,7 @@ from cotality.parallel._data.task_errors import CycleError, ReferenceMisuse, Rem
 from cotality.parallel._data.task_options import Options
 from cotality.parallel._scheduling.expansion import Expansion, Missing, Upstream
 from cotality.parallel._scheduling.graph import Graph, is_counted
+from cotality.parallel._scheduling.inputs import look_up
 from cotality.parallel._scheduling.keeping import Keeping
 from cotality.parallel._scheduling.records import DROPPED, PENDING, SUCCEEDED
 
@@ -80,7 +81,7 @@ class Maps:
             if upstream.expansion.mapped is source.task:
                 expansion.length = upstream.expansion.length
                 return upstream
-        items = self._graph.look_up(source)
+        items = look_up(self._graph, source)
         if isinstance(items, (str, bytes)):
             raise TypeError(f"{mapped.name} was given {type(items).__name__}, whose items are letters")
         _note_length(expansion, items)

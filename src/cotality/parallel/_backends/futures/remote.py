@@ -10,7 +10,7 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
 from functools import lru_cache
@@ -26,9 +26,9 @@ from cotality.parallel._backends.futures.way import Way
 from cotality.parallel._backends.processes import board as layout
 from cotality.parallel._backends.processes import codec, results, unpacking
 from cotality.parallel._backends.processes.codec import dump_failure, load, load_function
-from cotality.parallel._backends.processes.columns import call_of_row, rows_of
+from cotality.parallel._backends.processes.columns import Columns
 from cotality.parallel._backends.processes.results import Results
-from cotality.parallel._backends.processes.unpacking import Link, unpack
+from cotality.parallel._backends.processes.unpacking import Link, Rows, unpack
 from cotality.parallel._data.atoms import ATOMS
 from cotality.parallel._data.task_errors import TransferError
 from cotality.parallel._version import __version__
@@ -156,7 +156,7 @@ class _Batch:
         self._inputs = inputs
         self._results = _Apart()
         self._link = Link()
-        self._names, self._columns, self._links = columns
+        self._given = Columns(*columns)
 
     def run(self, worker: str | None, early: Callable[[Hearing], object] | None, *, leashed: bool) -> Report:
         """Run the tasks; those that are behind one that takes long are given back."""
@@ -166,10 +166,7 @@ class _Batch:
         leash = Leash(self._way) if leashed and self._way is not None else nullcontext()
         with hearing, leash:
             times = [monotonic()]
-            try:
-                call, rows = self._calls()
-            except _Unloadable as unloadable:
-                call, rows = _refusing(unloadable), rows_of(self._names, self._columns)
+            call, rows = self._calls()
             for row in rows:
                 if outcomes and times[-1] - times[0] > HOSTAGE_SECONDS:
                     break
@@ -195,14 +192,14 @@ class _Batch:
             # Marshal stops at 2 GiB.
             return self._results.encode(0, value)
 
-    def _calls(self) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
-        if self._names is None:
-            return self._call, zip(*self._columns, strict=True)
-        call = call_of_row(self._function(self._number), self._names)
-        if self._links is None:
-            return call, rows_of(self._names, self._columns)
-        place, follows, kept = self._links
-        return self._link.calling(call, place), zip(follows, kept, *self._columns, strict=True)
+    def _calls(self) -> Rows:
+        if self._given.names is None:
+            return self._call, zip(*self._given.columns, strict=True)
+        try:
+            function = self._function(self._number)
+        except _Unloadable as unloadable:
+            function = _refusing(unloadable)
+        return self._link.rows(function, self._given)
 
     def _function(self, number: int) -> Callable[..., Any]:
         try:
@@ -233,7 +230,7 @@ class _Batch:
 
 
 def _refusing(unloadable: _Unloadable) -> Callable[..., Any]:
-    def refuse(*_row: Any) -> Any:
+    def refuse(*_row: Any, **_named: Any) -> Any:
         raise unloadable
 
     return refuse

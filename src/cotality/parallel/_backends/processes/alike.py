@@ -37,6 +37,7 @@ def columns_of(batch: Sequence[Planned]) -> Columns | None:
     """What the calls of a batch are given; None where it is more than atoms, or they are not alike."""
     first = batch[0][1]
     function = called_by(first)
+    # As a rule these two tell of chains. Others travel as what is not alike, which only takes longer.
     if batch[-1][1].wired or batch[len(batch) // 2][1].wired:
         return _linked([call for _ticket, call in batch], function)
     return _rows(batch, function) if first.positional else _columns(batch, function)

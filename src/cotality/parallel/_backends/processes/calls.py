@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import marshal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -13,10 +13,10 @@ from cotality.parallel._backends.processes import memory
 from cotality.parallel._backends.processes.board import LOADING, Board
 from cotality.parallel._backends.processes.channel import Frame
 from cotality.parallel._backends.processes.codec import dump_failure, load, load_function
-from cotality.parallel._backends.processes.columns import Links, call_of_row, rows_of
+from cotality.parallel._backends.processes.columns import Columns
 from cotality.parallel._backends.processes.kinds import UNKNOWN
 from cotality.parallel._backends.processes.results import Unloadable
-from cotality.parallel._backends.processes.unpacking import Link, unpack
+from cotality.parallel._backends.processes.unpacking import Link, Rows, unpack
 from cotality.parallel._backends.processes.voice import Voice
 
 
@@ -57,24 +57,13 @@ class Calls:
             self._built.pop(number, None)
             self._loans.pop(number).close()
 
-    def of_batch(
-        self,
-        first: int,
-        number: int,
-        names: tuple[str, ...] | None,
-        columns: list[list[Any]],
-        links: Links | None,
-    ) -> tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]:
-        """What to call for each task of a batch, and the arguments to call it with."""
+    def of_batch(self, first: int, number: int, given: Columns) -> Rows:
+        """The calls of a batch."""
         # Of this batch alone, so that a result whose follower has been recalled goes with it.
         link = Link()
-        if names is None:
-            return partial(self._call, link), zip(itertools.count(first), *columns, strict=False)
-        call = call_of_row(self._function(number, first), names)
-        if links is None:
-            return call, rows_of(names, columns)
-        place, follows, kept = links
-        return link.calling(call, place), zip(follows, kept, *columns, strict=False)
+        if given.names is None:
+            return partial(self._call, link), zip(itertools.count(first), *given.columns, strict=False)
+        return link.rows(self._function(number, first), given)
 
     def _call(
         self,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from cotality.parallel._backends.processes.codec import load
+from cotality.parallel._backends.processes.columns import Columns, call_of_row, rows_of
 from cotality.parallel._backends.processes.results import NoInput, finished
 from cotality.parallel._data.task_errors import TransferError
+
+Rows: TypeAlias = tuple[Callable[..., Any], Iterable[tuple[Any, ...]]]
+"""What to call for each task of a batch, and the arguments to call it with."""
 
 
 class Link:
@@ -19,7 +23,17 @@ class Link:
         self.held: tuple[Any] | None = None
         """What the last task gave, if the one behind it needs it."""
 
-    def calling(self, function: Callable[..., Any], place: int) -> Callable[..., Any]:
+    def rows(self, function: Callable[..., Any], given: Columns) -> Rows:
+        """The calls of a batch in which all call the same function; as long as the columns hold them, for they may be
+        cut while this goes on."""
+        assert given.names is not None
+        call = call_of_row(function, given.names)
+        if given.links is None:
+            return call, rows_of(given.names, given.columns)
+        place, follows, kept = given.links
+        return self._calling(call, place), zip(follows, kept, *given.columns, strict=False)
+
+    def _calling(self, function: Callable[..., Any], place: int) -> Callable[..., Any]:
         """What calls a function for each row of values: with the result of the one before as its argument at this place
         where it follows, and for the one behind where its result is kept."""
 

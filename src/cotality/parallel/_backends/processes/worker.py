@@ -37,7 +37,7 @@ from cotality.parallel._backends.processes.board import (
 from cotality.parallel._backends.processes.calls import Calls
 from cotality.parallel._backends.processes.channel import Channel, ChannelClosed
 from cotality.parallel._backends.processes.codec import dump_failure
-from cotality.parallel._backends.processes.columns import Links
+from cotality.parallel._backends.processes.columns import Columns, Links
 from cotality.parallel._backends.processes.kinds import (
     BATCH,
     BROKEN,
@@ -285,7 +285,7 @@ class Worker:
         self._voice.last = first + last
         times[layout.BEGAN] = clock()
         words[STARTED] = first
-        call, rows = self._calls.of_batch(first, number, names, columns, links)
+        call, rows = self._calls.of_batch(first, number, Columns(names, columns, links))
         for place, row in enumerate(rows):
             if words[RECALLED] != epoch:
                 if not self._await_verdict(first + place):
