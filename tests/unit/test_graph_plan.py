@@ -543,6 +543,14 @@ def test_an_item_that_is_skipped_when_it_is_made_is_not_sent_along() -> None:
     assert state_of(plan, mapped) == "skipped"
 
 
+def test_what_has_a_limit_is_not_sent_along() -> None:
+    """Nobody would ask whether it may start."""
+    first = one(1)
+    limited = add.options(limits=[Limit("api", concurrency=1)])(first.output)
+    plan = plan_of(limited, chains=True)
+    assert [ticket for ticket, _call in take(plan)] == [plan.graph.tickets[first]]
+
+
 def test_what_goes_behind_a_task_and_takes_nothing_but_its_result_is_no_call_of_its_own() -> None:
     first = one(1)
     second = add(first.output)
